@@ -1,0 +1,37 @@
+# The commands people type; each sets up .venv with the locked packages first when that is needed.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+NAME ?= sample
+
+.PHONY: run repro test lint ui profile help
+.DEFAULT_GOAL := help
+
+help:     ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(READY)  ## the whole pipeline: download, prepare, label, train, evaluate, register
+	@$(BIN)/python -m pipeline
+
+repro: $(READY)  ## the same by DVC alone, without Prefect
+	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
+
+test: lint  ## ruff, mypy, import-linter and all tests
+	@$(BIN)/python -m pytest
+
+lint: $(READY)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+ui: $(READY)  ## MLflow's pages on http://127.0.0.1:5000
+	@$(BIN)/python -m xraydenoise ui
+
+profile: $(READY)  ## puts another profile into params.yaml: make profile NAME=full
+	@$(BIN)/python -m xraydenoise profile $(NAME)
+
+$(READY): pyproject.toml constraints.txt
+	@test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@

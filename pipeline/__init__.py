@@ -1,0 +1,1 @@
+"""The parent flow: Prefect runs the DVC stages, with retries, time limits, device slots and a picture of the run."""

@@ -1,0 +1,71 @@
+"""`make run`: bring the whole pipeline up to date, then say which model is best and what to do next."""
+
+import argparse
+import fcntl
+import os
+import sys
+import time
+from pathlib import Path
+
+from pipeline import command, graph, lock, report, versions
+from xraydenoise import params
+
+HOME = Path(".prefect")  # the flow's own Prefect: database and logs, of this project alone
+
+
+def main() -> int:
+    """0 when every stage is up to date."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline",
+        description="Download, prepare, label, train, evaluate and register, by Prefect over the DVC stages. What is up to date is "
+        "not run again; a run that was killed goes on where it was.",
+        epilog="Every number is in params.yaml. The same stages without Prefect: `dvc repro`.",
+    )
+    parser.add_argument("--plan", action="store_true", help="say what would be run, and stop")
+    chosen = parser.parse_args()
+    begun = time.monotonic()
+    try:
+        checked = params.load()
+        versions.keep_inbox()
+        plan = graph.plan()
+    except Exception as error:
+        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        return 1
+    if not plan.stages:
+        print(f"Nothing has changed: all {len(plan.order)} stages are up to date.\n")
+        print(report.table(checked))
+        return 0
+    print(f"{len(plan.stages)} of {len(plan.order)} stages to run: {', '.join(plan.stages)}", flush=True)
+    if chosen.plan:
+        return 0
+    HOME.mkdir(exist_ok=True)
+    with (HOME / "flow.lock").open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("error: another `python -m pipeline` runs in this project; wait for it, or end it", file=sys.stderr)
+            return 1
+        return _flow(checked, plan, begun)
+
+
+def _flow(checked: params.Params, plan: graph.Plan, begun: float) -> int:
+    settings = {"PREFECT_HOME": str(HOME.resolve()), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+    from pipeline import flow  # Prefect reads its settings when it is imported
+
+    before = lock.stages()
+    try:
+        flow.run(checked, plan)
+    except command.StageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    finally:
+        lock.order(before, plan.order)
+    print(f"\nDone in {time.monotonic() - begun:.0f} s.\n")
+    print(report.table(checked))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""One DVC stage in a process group of its own: lines streamed, killed whole when its time is over."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+
+class StageError(RuntimeError):
+    """A stage ended with an error, or outlasted its time limit."""
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a stage: this interpreter first on PATH, so that `python` in dvc.yaml is this one."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", **more}
+
+
+def run(command: list[str], limit: float, say: Callable[[str], None], env: dict[str, str]) -> None:
+    """Run `command` for at most `limit` seconds and hand each line that it prints to `say`.
+
+    Its process group dies with this process, and at the limit. Raises StageError with the last lines printed.
+    """
+    leashed = [sys.executable, "-m", "xraydenoise.leash", *command]
+    process = subprocess.Popen(
+        leashed, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True
+    )
+    late = threading.Event()
+
+    def kill() -> None:
+        late.set()
+        _kill(process)
+
+    timer = threading.Timer(limit, kill)
+    timer.daemon = True
+    timer.start()
+    lines: list[str] = []
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.strip():
+                lines.append(line.rstrip())
+                say(lines[-1])
+        code = process.wait()
+    finally:
+        timer.cancel()
+        if process.poll() is None:
+            _kill(process)
+    if late.is_set():
+        raise StageError(f"{' '.join(command)}: killed at its time limit of {limit / 60:g} minutes (pipeline.time_limit in params.yaml)")
+    if code:
+        raise StageError(f"{' '.join(command)}: ended with exit code {code}\n" + "\n".join(lines[-12:]))
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,54 @@
+"""What is to be run, in which order: asked of DVC, whose graph and status are the only truth."""
+
+from dataclasses import dataclass
+
+import dvc.repo
+import dvc.repo.reproduce
+import networkx
+from dvc.dvcfile import PROJECT_FILE
+
+STEPS = ("download", "prepare", "label", "train", "evaluate", "register")
+STEP_OF = {
+    "download": "download",
+    "data.dvc": "prepare",
+    "ingest": "prepare",
+    "enhance": "prepare",
+    "degrade": "prepare",
+    "label": "label",
+    "train": "train",
+    "evaluate": "evaluate",
+    "baseline": "evaluate",
+    "compare": "evaluate",
+    "register": "register",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The stages that are stale or follow a stale one, in DVC's own order."""
+
+    stages: tuple[str, ...]  # by DVC address: train@dncnn, data.dvc
+    upstream: dict[str, tuple[str, ...]]  # of each stage, the planned ones that it waits for
+    step: dict[str, str]  # the pipeline step that runs it
+    order: tuple[str, ...]  # every stage of the project as a plain `dvc repro` walks them
+
+    def of_step(self, step: str) -> list[str]:
+        return [stage for stage in self.stages if self.step[stage] == step]
+
+
+def plan() -> Plan:
+    """Ask DVC what is stale. Raises dvc.exceptions.DvcException for a dvc.yaml that does not hold."""
+    with dvc.repo.Repo() as repo:
+        graph = dvc.repo.reproduce.get_active_graph(repo.index.graph)  # edges run from a stage to what it depends on
+        targets = dvc.repo.reproduce.collect_stages(repo, [PROJECT_FILE])
+        order = [stage.addressing for stage in dvc.repo.reproduce.plan_repro(graph, targets)]
+        depends = networkx.relabel_nodes(graph, {stage: stage.addressing for stage in graph})
+        stale = set(repo.status())
+    planned = {name for name in order if name in stale or networkx.descendants(depends, name) & stale}
+    step: dict[str, str] = {}
+    for name in order:
+        own = STEP_OF.get(name.split("@")[0], STEPS[0])
+        before = [step[other] for other in depends.successors(name)]
+        step[name] = max([own, *before], key=STEPS.index)  # a stage never runs in a step before what it needs
+    upstream = {name: tuple(sorted(set(depends.successors(name)) & planned)) for name in planned}
+    return Plan(tuple(name for name in order if name in planned), upstream, step, tuple(order))

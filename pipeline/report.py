@@ -1,0 +1,20 @@
+"""What the terminal says at the end: the ranking, and what to type next."""
+
+import json
+from pathlib import Path
+
+from xraydenoise import contracts
+from xraydenoise.evaluation import ranking
+from xraydenoise.params import Params
+from xraydenoise.stages import scoring
+
+NEXT = """Next: `make ui` compares the runs in MLflow; artifacts/compare/report.md has the figures;
+mlflow.pyfunc.load_model("models:/{name}@{alias}") loads the model in Python."""
+
+
+def table(params: Params) -> str:
+    """The ranking of artifacts/compare as text, the registered model, and the next commands."""
+    ranked = contracts.read(Path("artifacts/compare/ranking.parquet"), contracts.Ranking)
+    seconds = scoring.seconds_an_image([*params.models, *params.baselines])
+    registered = json.loads(Path("mlruns/registered.json").read_text(encoding="utf-8"))
+    return f"{ranking.table(ranked, params.models, seconds)}\n\n{NEXT.format(name=params.registry.name, alias=registered['alias'])}"

@@ -1,0 +1,37 @@
+"""People's own images, versioned by DVC, so that a clone elsewhere and CI get them."""
+
+from pathlib import Path
+
+import dvc.repo
+
+IMAGES = Path("inbox/images")
+POINTER = IMAGES.with_suffix(".dvc")
+
+
+def keep_inbox() -> None:
+    """Add inbox/images to DVC once there are any, or again when more came (`dvc add inbox/images`).
+
+    Raises FileNotFoundError when images that DVC has recorded are not there: nobody's data is dropped in silence.
+    """
+    there = {path.relative_to(IMAGES).as_posix() for path in IMAGES.rglob("*") if path.is_file()}
+    if not POINTER.exists() and not there:
+        return
+    with dvc.repo.Repo() as repo:
+        if POINTER.exists():
+            if not repo.status(targets=[str(POINTER)]):
+                return
+            _refuse_missing(repo, there)
+        repo.add(str(IMAGES))
+    print(f"{IMAGES}: {len(there)} files versioned by DVC; commit {POINTER}, and `dvc push` where a remote is set", flush=True)
+
+
+def _refuse_missing(repo: dvc.repo.Repo, there: set[str]) -> None:
+    out = repo.stage.collect(str(POINTER))[0].outs[0]
+    recorded = out.get_obj()  # None where the cache does not hold the list either: a clone that has pulled nothing
+    lost = sorted({"/".join(key) for key, _, _ in recorded} - there) if recorded is not None else []
+    if recorded is None or lost:
+        missing = f"{len(lost)} recorded images, first {lost[0]!r}," if lost else f"the {out.meta.nfiles} recorded images"
+        raise FileNotFoundError(
+            f"{IMAGES}: {missing} are not there; `dvc pull {POINTER}` or `dvc checkout {POINTER}` brings them back, "
+            f"`dvc add {IMAGES}` accepts that they are gone"
+        )

@@ -1,0 +1,101 @@
+"""The command line: dvc.yaml calls its stages, people call check, profile and ui."""
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import xraydenoise
+from xraydenoise.leash import tie_to_parent
+
+# What a command needs is imported when it runs: params alone knows every room, torch included, and --help should not wait for that.
+
+STAGES = {
+    "download": "fetch one dataset and list its files",
+    "ingest": "decode, scale, split by patient, write the pixel store",
+    "enhance": "apply the named presets and keep a region of each picture",
+    "label": "Real-ESRGAN on the enhanced regions",
+    "degrade": "draw the noise of val and test once, for one track",
+    "train": "train one model",
+    "evaluate": "score one model on val and test",
+    "baseline": "tune one baseline on val and score it",
+    "compare": "rank all methods, draw figures, write the report",
+    "register": "mirror everything into MLflow and register the best model",
+    "sync": "mirror what there is into MLflow, also while a training runs",
+}
+NAMED = {"download": "DATASET", "degrade": "TRACK", "train": "MODEL", "evaluate": "MODEL", "baseline": "BASELINE"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0 if all went well. A fault of the input is one line an error, a fault of ours a traceback."""
+    if "DVC_STAGE" in os.environ:  # killing dvc alone would leave this process writing into the stage's folders
+        tie_to_parent()
+    chosen = _parser().parse_args(arguments)
+    try:
+        if chosen.command == "profile":
+            from xraydenoise import profiles
+
+            print(profiles.switch(chosen.name, force=chosen.force))
+        elif chosen.command == "ui":
+            _ui(chosen.port)
+        else:
+            _stage(chosen)
+    except (ValueError, OSError, RuntimeError) as error:
+        if os.environ.get("XRAYDENOISE_TRACEBACK"):
+            raise
+        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m xraydenoise",
+        description=xraydenoise.__doc__,
+        epilog="The whole pipeline: `make run`, or `dvc repro` without Prefect. Every number is in params.yaml. "
+        "XRAYDENOISE_TRACEBACK=1 shows where an error arose.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("check", help="check params.yaml and stop")
+    profile = commands.add_parser("profile", help="put another profile into params.yaml")
+    profile.add_argument("name", help="a file in profiles/, without its .yaml")
+    profile.add_argument("--force", action="store_true", help="overwrite a params.yaml that you have edited")
+    ui = commands.add_parser("ui", help="MLflow's pages, on loopback only")
+    ui.add_argument("--port", type=int, default=5000)
+    for stage, text in STAGES.items():
+        command = commands.add_parser(stage, help=f"stage: {text}", description=text)
+        if stage in NAMED:
+            command.add_argument("name", metavar=NAMED[stage], help="an entry of params.yaml")
+    return parser
+
+
+def _stage(chosen: argparse.Namespace) -> None:
+    from xraydenoise import params
+
+    checked = params.load()
+    if chosen.command == "check":
+        print("params.yaml: every entry is good")
+        return
+    stage = importlib.import_module(f"xraydenoise.stages.{chosen.command}")
+    if chosen.command not in NAMED:
+        stage.run(checked)
+        return
+    section = {"download": "datasets", "degrade": "conditions", "baseline": "baselines"}.get(chosen.command, "models")
+    entries = getattr(checked, section)
+    if chosen.name not in entries:
+        raise ValueError(f"{chosen.command}: {chosen.name!r} is not in `{section}` of params.yaml; found {', '.join(entries)}")
+    stage.run(checked, chosen.name)
+
+
+def _ui(port: int) -> None:
+    store = Path("mlruns/mlflow.db")
+    if not store.exists():
+        raise FileNotFoundError(f"{store}: not there yet; `make run` writes it")
+    print(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{store}"]
+    os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,204 @@
+"""The table of every manifest that one stage writes and another reads, checked on both sides."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pandera.errors
+import pandera.pandas as pa
+from pandera.typing import Series
+
+SPLITS = ("train", "val", "test")
+TRACKS = ("noise", "enhanced")
+
+
+class Table(pa.DataFrameModel):
+    """A manifest: the columns named here, in this order of types, and no others."""
+
+    class Config:
+        strict = True
+
+
+class Downloads(Table):
+    """One row a file of a downloaded dataset; `path` is relative to the dataset's folder."""
+
+    path: Series[str] = pa.Field(unique=True)
+    patient: Series[str] = pa.Field(nullable=True)  # null: the decoder must find it (DICOM) or take the file's name
+    view: Series[str] = pa.Field(nullable=True)
+    label: Series[str] = pa.Field(nullable=True)
+    licence: Series[str]
+    origin: Series[str]  # where the file came from, for the attribution
+
+
+class Images(Table):
+    """One row a picture in the pixel store: where its pixels lie, whose they are, in which split it stands."""
+
+    image: Series[str] = pa.Field(unique=True, str_length={"min_value": 8})  # from the pixels' content
+    patient: Series[str]
+    split: Series[str] = pa.Field(isin=SPLITS)
+    source: Series[str]
+    file: Series[str]
+    view: Series[str] = pa.Field(nullable=True)
+    label: Series[str] = pa.Field(nullable=True)
+    licence: Series[str]
+    bits: Series[int] = pa.Field(ge=1, le=32)  # stored depth of the file
+    native_height: Series[int] = pa.Field(ge=1)  # px, as decoded
+    native_width: Series[int] = pa.Field(ge=1)
+    spacing: Series[float] = pa.Field(nullable=True)  # mm a pixel at the working resolution
+    offset: Series[int] = pa.Field(ge=0)  # first pixel in the flat store
+    height: Series[int] = pa.Field(ge=1)  # px, at the working resolution
+    width: Series[int] = pa.Field(ge=1)
+
+    @pa.dataframe_check(error="a patient stands in two splits")
+    def patient_in_one_split(cls, frame: pd.DataFrame) -> bool:  # noqa: N805
+        return bool((frame.groupby("patient")["split"].nunique() <= 1).all())
+
+
+class Quarantine(Table):
+    """One row a file that was refused, with a reason code and what was found."""
+
+    source: Series[str]
+    file: Series[str]
+    reason: Series[str]
+    detail: Series[str]
+
+
+class Regions(Table):
+    """One row an enhanced region: `image` is its own id, `parent` the picture it was cut from."""
+
+    image: Series[str] = pa.Field(unique=True)
+    parent: Series[str]
+    preset: Series[str]
+    patient: Series[str]
+    split: Series[str] = pa.Field(isin=SPLITS)
+    top: Series[int] = pa.Field(ge=0)  # px, in the parent at the working resolution
+    left: Series[int] = pa.Field(ge=0)
+    offset: Series[int] = pa.Field(ge=0)
+    height: Series[int] = pa.Field(ge=1)
+    width: Series[int] = pa.Field(ge=1)
+
+    @pa.dataframe_check(error="a patient stands in two splits")
+    def patient_in_one_split(cls, frame: pd.DataFrame) -> bool:  # noqa: N805
+        return bool((frame.groupby("patient")["split"].nunique() <= 1).all())
+
+
+class Track(Table):
+    """What a model of one track learns from: inputs.npy and targets.npy share these offsets (noise: one store for both)."""
+
+    image: Series[str] = pa.Field(unique=True)
+    patient: Series[str]
+    split: Series[str] = pa.Field(isin=SPLITS)
+    offset: Series[int] = pa.Field(ge=0)
+    height: Series[int] = pa.Field(ge=1)
+    width: Series[int] = pa.Field(ge=1)
+
+
+class Degraded(Table):
+    """One row a stored noisy picture of val or test; its pixels lie in `<condition>.npy`."""
+
+    image: Series[str]
+    condition: Series[str]
+    patient: Series[str]
+    split: Series[str] = pa.Field(isin=("val", "test"))
+    seed: Series[int] = pa.Field(ge=0)
+    offset: Series[int] = pa.Field(ge=0)
+    height: Series[int] = pa.Field(ge=1)
+    width: Series[int] = pa.Field(ge=1)
+
+    @pa.dataframe_check(error="an image was drawn twice under one condition")
+    def drawn_once(cls, frame: pd.DataFrame) -> bool:  # noqa: N805
+        return not frame.duplicated(["image", "condition"]).any()
+
+
+class History(Table):
+    """One row a validation while a model learns."""
+
+    step: Series[int] = pa.Field(ge=1, unique=True)
+    loss: Series[float]  # mean since the last validation
+    learning_rate: Series[float] = pa.Field(ge=0)
+    val_psnr: Series[float]  # dB, mean over val pictures
+
+
+class Scores(Table):
+    """One row an image, condition and method; `setting` is what was tuned on val ("" where nothing is)."""
+
+    method: Series[str]
+    track: Series[str] = pa.Field(isin=TRACKS)
+    condition: Series[str]
+    split: Series[str] = pa.Field(isin=("val", "test"))
+    image: Series[str]
+    patient: Series[str]
+    setting: Series[str]
+    psnr: Series[float]  # dB, data range 1
+    ssim: Series[float] = pa.Field(ge=-1, le=1)
+    mse: Series[float] = pa.Field(ge=0)
+
+
+class Pictures(Table):
+    """One row a denoised test picture that a method keeps for the figures; its pixels lie in pictures.npy."""
+
+    image: Series[str]
+    track: Series[str] = pa.Field(isin=TRACKS)
+    condition: Series[str]
+    patient: Series[str]
+    offset: Series[int] = pa.Field(ge=0)
+    height: Series[int] = pa.Field(ge=1)
+    width: Series[int] = pa.Field(ge=1)
+
+
+class Ranking(Table):
+    """One row a track, split, condition ("all" = the mean over conditions) and method, best first."""
+
+    track: Series[str] = pa.Field(isin=TRACKS)
+    split: Series[str] = pa.Field(isin=("val", "test"))
+    condition: Series[str]
+    method: Series[str]
+    images: Series[int] = pa.Field(ge=1)
+    patients: Series[int] = pa.Field(ge=1)
+    psnr: Series[float]
+    ssim: Series[float]
+    mse: Series[float]
+    gain_psnr: Series[float]  # dB over the median filter, mean of paired differences
+    gain_psnr_low: Series[float]
+    gain_psnr_high: Series[float]
+    gain_ssim: Series[float]
+    gain_ssim_low: Series[float]
+    gain_ssim_high: Series[float]
+
+
+def write(frame: pd.DataFrame, path: Path, schema: type[Table]) -> None:
+    """Check `frame` against `schema` and write it as Parquet, or as CSV where `path` ends so; the file appears whole or not at all.
+
+    Raises ValueError naming the file, the column and the values at fault.
+    """
+    checked = _checked(frame, path, schema)[list(schema.to_schema().columns)]
+    partial = path.with_name(path.name + ".partial")
+    if path.suffix == ".csv":
+        checked.to_csv(partial, index=False, lineterminator="\n")
+    else:
+        checked.to_parquet(partial, index=False)
+    partial.replace(path)
+
+
+def read(path: Path, schema: type[Table]) -> pd.DataFrame:
+    """The manifest at `path`, checked against `schema`.
+
+    Raises FileNotFoundError saying what to run, and ValueError naming the file, the column and the values at fault.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: not there; run the stage that writes it (`dvc repro`)")
+    frame = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    return _checked(frame, path, schema)
+
+
+def _checked(frame: pd.DataFrame, path: Path, schema: type[Table]) -> pd.DataFrame:
+    try:
+        return schema.validate(frame)
+    except (pandera.errors.SchemaError, pandera.errors.SchemaErrors) as error:
+        raise ValueError(f"{path}: is no table of {schema.__name__}: {' '.join(str(error).split())[:500]}") from error
+
+
+def empty(schema: type[Table]) -> pd.DataFrame:
+    """A table of `schema` with no row."""
+    columns: dict[str, Any] = {name: column.dtype.type for name, column in schema.to_schema().columns.items()}
+    return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in columns.items()})

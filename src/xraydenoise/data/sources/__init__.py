@@ -1,0 +1,39 @@
+"""Where pictures come from: one file a kind, whose Config fetches files into a folder and lists them."""
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import pandas as pd
+from pydantic import BeforeValidator, SerializeAsAny
+
+from xraydenoise import kinds
+
+FILES = "files"  # the folder below a dataset's own that holds its files
+COLUMNS = ("path", "patient", "view", "label", "licence", "origin")  # of contracts.Downloads
+
+Row = tuple[str, str | None, str | None, str | None, str, str]
+
+
+class Source(kinds.Config):
+    """What every kind of source offers; each kind's `Config` is one."""
+
+    kind: str
+    path: Path  # what DVC watches: the stage runs again when it changes
+    family: ClassVar[str] = ""  # datasets of one family share their patients; "": a dataset's patients are its own
+
+    @abstractmethod
+    def fetch(self, destination: Path) -> pd.DataFrame:
+        """Put the files below `destination`/files and list them: contracts.Downloads, `path` relative to `destination`.
+
+        `patient` is a name within the family, or null. Raises ValueError or OSError with one line that names the thing, the value and
+        the way out; nothing is left out in silence.
+        """
+
+
+SourceConfig = Annotated[SerializeAsAny[Source], BeforeValidator(kinds.by_kind("xraydenoise.data.sources"))]
+
+
+def listing(rows: list[Row]) -> pd.DataFrame:
+    """`rows` in the order of COLUMNS as a table of contracts.Downloads."""
+    return pd.DataFrame(rows, columns=list(COLUMNS), dtype="str")

@@ -1,0 +1,103 @@
+"""The comparison in words: what was compared on which pictures, how sure it is, and what each track can and cannot say."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from xraydenoise import contracts
+from xraydenoise.evaluation.ranking import ALL, CompareConfig, interval, on_test
+from xraydenoise.evaluation.statistics import FEW
+
+MEANING = {
+    "noise": "The truth is the clean picture: the noise was added to it, so these numbers measure how much of it a method takes away.",
+    "enhanced": "These numbers measure **agreement with Real-ESRGAN labels, not quality**: the target is what a network made of the "
+    "enhanced picture, texture that it invented included. They do not compare with those of track noise.",
+}
+
+
+def report(
+    ranking: pd.DataFrame,
+    scores: pd.DataFrame,
+    images: pd.DataFrame,
+    chosen: Mapping[str, str],
+    config: CompareConfig,
+    figures: Mapping[str, Sequence[str]],
+) -> str:
+    """The whole report as Markdown.
+
+    `images` is the contracts.Images of ingest, `chosen` the model chosen on val for each track that has one, `figures` the file names of
+    each track's figures, which lie beside the report.
+    """
+    parts = [
+        "# Comparison",
+        "*Not for diagnostic use.*",
+        "PSNR (dB, data range 1), SSIM (7x7 uniform window) and MSE on predictions clipped to [0, 1]. Gains are paired with the median "
+        f"filter on the same noisy picture. Intervals are {config.confidence:.0%} percentile bootstrap intervals over {config.resamples} "
+        f"resamples of patients, or of images where a split has under {FEW} patients. The best model is chosen on val, never on test.",
+    ]
+    for track, rows in ranking.groupby("track", sort=False):
+        parts += _track(str(track), rows, scores[scores["track"] == track], chosen)
+        parts += [f"![{name.removesuffix('.png')}]({name})" for name in figures[str(track)]]
+    parts += ["## Pictures", "Source and licence of every picture behind the numbers above:", _sources(images)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _track(track: str, ranking: pd.DataFrame, scores: pd.DataFrame, chosen: Mapping[str, str]) -> list[str]:
+    sizes = ranking.drop_duplicates("split")[["split", "images", "patients"]]
+    parts = [f"## Track {track}", MEANING[track], markdown(sizes)]
+    parts += [f"> **Few patients:** {warning}" for warning in warnings(sizes)]
+    if track in chosen:
+        rows = on_test(ranking)
+        gain = _intervals(rows[rows["method"] == chosen[track]], "gain_psnr", 2)[0]
+        parts.append(f"Chosen on val: **{chosen[track]}**, on test {gain} dB over the median filter.")
+    test = ranking[ranking["split"] == "test"]
+    if not test.empty:
+        parts += ["### Test", f"Condition `{ALL}` is the mean over conditions.", markdown(readable(test))]
+    tuned = scores[scores["setting"] != ""].drop_duplicates(["method", "condition"])[["method", "condition", "setting"]]
+    if not tuned.empty:
+        parts += ["### Settings chosen on val", markdown(tuned.sort_values(["method", "condition"]))]
+    return parts
+
+
+def warnings(sizes: pd.DataFrame) -> list[str]:
+    """A line for each split (columns split, images, patients) whose intervals mean little."""
+    lines = []
+    for split, images, patients in sizes.itertuples(index=False):
+        if images == 1:
+            lines.append(f"{split} has a single image: its intervals are points and say nothing about other pictures.")
+        elif patients < FEW:
+            lines.append(
+                f"{split} has {images} images of {patients} patient{'s' if patients > 1 else ''}: its intervals resample images, which are "
+                "alike within a patient, so they are too narrow and say little about other patients."
+            )
+    return lines
+
+
+def readable(ranking: pd.DataFrame) -> pd.DataFrame:
+    """Columns of a contracts.Ranking as text for people: rounded, each gain with its interval."""
+    frame = ranking[["condition", "method"]].copy()
+    frame["PSNR, dB"] = ranking["psnr"].map("{:.2f}".format)
+    frame["SSIM"] = ranking["ssim"].map("{:.4f}".format)
+    frame["MSE"] = ranking["mse"].map("{:.5f}".format)
+    frame["gain over the median, dB"] = _intervals(ranking, "gain_psnr", 2)
+    frame["gain in SSIM"] = _intervals(ranking, "gain_ssim", 4)
+    return frame
+
+
+def _intervals(ranking: pd.DataFrame, name: str, digits: int) -> list[str]:
+    rows = ranking[["method", name, f"{name}_low", f"{name}_high"]].itertuples(index=False)
+    return [interval(method, mean, low, high, digits) for method, mean, low, high in rows]
+
+
+def _sources(images: pd.DataFrame) -> str:
+    counts = images.groupby(["source", "licence"]).agg(images=("image", "size"), patients=("patient", "nunique"))
+    splits = images.groupby(["source", "licence", "split"])["patient"].nunique().unstack(fill_value=0)
+    for split in contracts.SPLITS:
+        counts[f"{split} patients"] = splits.get(split, 0)
+    return markdown(counts.reset_index())
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """`frame` as a Markdown table."""
+    lines = [list(frame.columns), ["---"] * len(frame.columns), *frame.astype(str).to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |" for line in lines)

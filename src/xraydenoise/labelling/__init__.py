@@ -1,0 +1,61 @@
+"""Labelling: what pretrained Real-ESRGAN makes of an enhanced picture, at the same size; the target of the track `enhanced`."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+
+from xraydenoise import kinds
+from xraydenoise.labelling import tiles, weights
+
+
+class LabelConfig(kinds.Config):
+    """Which network makes the labels, from which weights, and what it may not do."""
+
+    network: Literal["x4plus", "general-x4v3"]
+    weights: str = Field(min_length=1)  # `package`, or the path or URL of the official .pth
+    tile: int = Field(ge=64)  # px, largest side of a tile
+    overlap: int = Field(ge=32)  # px that neighbouring tiles share; half of it is added around each picture
+    max_shift: float = Field(gt=0, le=1)  # largest |mean(label) - mean(input)|, fraction of full scale
+
+    @model_validator(mode="after")
+    def entries_agree(self) -> "LabelConfig":
+        """The package carries one network only; tiles are more than what they share."""
+        if self.weights == weights.PACKAGE and self.network != "x4plus":
+            url = weights.OFFICIAL[self.network].url
+            raise ValueError(f"weights: the package carries x4plus alone, not {self.network}; give the path or URL of {url}")
+        if self.overlap > self.tile // 2:
+            raise ValueError(f"overlap: {self.overlap} px is more than half a tile of {self.tile} px; at most {self.tile // 2}")
+        return self
+
+
+class Labeller:
+    """The network of a LabelConfig on a device, in float32 or, by autocast, in bfloat16."""
+
+    def __init__(self, config: LabelConfig, folder: Path, device: torch.device, precision: torch.dtype) -> None:
+        """Check and load the weights; those of a URL are kept in `folder`. Raises as `weights.locate` does."""
+        network = weights.load(config.network, weights.locate(config.network, config.weights, folder))
+        self.config, self.device, self.precision = config, device, precision
+        self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """float32 (H, W) in [0, 1] -> the same size; it may overshoot [0, 1] a little, or be NaN: `audit.examine` tells."""
+        return tiles.same_size(self.network, pixels, self.config.tile, self.config.overlap, self.precision)
+
+    def key(self, pixels: np.ndarray) -> str:
+        """A name for the label of `pixels`: the same for the same pixels, weights, tiling and arithmetic, and only then."""
+        made_by = (
+            self.config.network,
+            weights.pinned(self.config.network, self.config.weights),
+            self.config.tile,
+            self.config.overlap,
+            self.device.type,
+            str(self.precision),
+            torch.get_num_threads(),
+            pixels.shape,
+        )
+        return hashlib.sha256(json.dumps(made_by).encode() + pixels.tobytes()).hexdigest()

@@ -1,0 +1,61 @@
+"""Denoising networks: one file a kind, whose Config builds the network; every one takes pictures of any size and returns the same."""
+
+import json
+from abc import abstractmethod
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import BeforeValidator, SerializeAsAny, TypeAdapter
+from safetensors.torch import load_file
+from torch import nn
+
+from xraydenoise import kinds
+
+
+class Network(kinds.Config):
+    """What every kind of network offers; each kind's `Config` is one."""
+
+    kind: str
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """The network with first weights from torch's global generator: float32 (B, 1, H, W), 1.0 = full scale -> the same shape."""
+
+
+NetworkConfig = Annotated[SerializeAsAny[Network], BeforeValidator(kinds.by_kind("xraydenoise.models"))]
+
+
+def initialised(network: Network, seed: int) -> nn.Module:
+    """The network with first weights from `seed`, on the CPU; torch's global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return network.build()
+
+
+def load(folder: Path, device: torch.device) -> nn.Module:
+    """The trained network in `folder` (config.json, weights.safetensors) on `device`, ready to denoise.
+
+    Raises FileNotFoundError saying what to run, and ValueError naming the file where the weights are those of another network.
+    """
+    paths = config, weights = folder / "config.json", folder / "weights.safetensors"
+    for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: not there; run the train stage that writes it (`dvc repro`)")
+    read: TypeAdapter[Network] = TypeAdapter(NetworkConfig)
+    network = initialised(read.validate_python(json.loads(config.read_text(encoding="utf-8"))["network"]), seed=0)
+    try:
+        network.load_state_dict(load_file(weights))
+    except RuntimeError as error:
+        raise ValueError(f"{weights}: does not fit the network in {config}: {' '.join(str(error).split())[:300]}") from error
+    return placed(network, device).eval()
+
+
+def placed(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network itself on `device`, weights with channels last: the layout in which convolutions are fastest on both CPU and GPU."""
+    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def parameters(network: nn.Module) -> int:
+    """How many numbers it learns."""
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -1,0 +1,54 @@
+"""The convolutional autoencoder of a study on cephalograms (ISBI 2015, challenge 1), which compared it with the median filter.
+
+Published shape: channels [64, 32] (71,169 parameters). Convolutions of stride 2 down to the last of `channels`, transposed ones back up,
+all with ReLU; then 3x3 convolutions of channels[-1], a half, a quarter of it and 1, each followed by a sigmoid. It predicts the picture
+itself through a quarter of the resolution, so it cannot keep fine detail: that is the study's design, and stays.
+"""
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from xraydenoise.models import Network
+from xraydenoise.models.padding import padded
+
+SIGMOID_GAIN = 4.0  # Glorot and Bengio (2010): a sigmoid's slope at 0 is 1/4; without it four in a row pass on next to nothing at first
+
+
+class Config(Network):
+    kind: Literal["autoencoder"]
+    channels: tuple[Annotated[int, Field(ge=4)], ...] = Field(min_length=1)  # of each convolution down; each halves the size
+
+    @field_validator("channels")
+    @classmethod
+    def last_divides_by_four(cls, channels: tuple[int, ...]) -> tuple[int, ...]:
+        if channels[-1] % 4:
+            raise ValueError("the last must divide by 4, as the sigmoid layers have it, a half and a quarter of it")
+        return channels
+
+    def build(self) -> nn.Module:
+        return Autoencoder(self.channels)
+
+
+class Autoencoder(nn.Module):
+    def __init__(self, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.halvings = len(channels)
+        layers: list[nn.Module] = []
+        for before, after in pairwise((1, *channels)):
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.ReLU(inplace=True)]
+        for before, after in pairwise((channels[-1], *reversed(channels))):
+            layers += [nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1), nn.ReLU(inplace=True)]
+        for before, after in pairwise((channels[0], channels[-1], channels[-1] // 2, channels[-1] // 4, 1)):
+            convolution = nn.Conv2d(before, after, 3, padding=1)
+            nn.init.xavier_uniform_(convolution.weight, gain=SIGMOID_GAIN)
+            layers += [convolution, nn.Sigmoid()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, noisy: Tensor) -> Tensor:  # (B, 1, H, W) -> the same
+        height, width = noisy.shape[-2:]
+        clean: Tensor = self.layers(padded(noisy, 2**self.halvings))
+        return clean[..., :height, :width].to(torch.float32)

@@ -1,0 +1,23 @@
+"""Sizes that a network's halvings do not divide: pictures are continued by reflection, and cut back afterwards."""
+
+import torch
+from torch import Tensor
+
+
+def padded(pictures: Tensor, multiple: int) -> Tensor:
+    """(B, C, H, W) continued below and to the right, so that `multiple` divides height and width.
+
+    The reflection is about the outermost pixels and goes on as often as it must: unlike torch's own, it takes any size.
+    """
+    for axis in (-2, -1):
+        size = pictures.shape[axis]
+        if missing := -size % multiple:
+            pictures = pictures.index_select(axis, reflected(size, size + missing, pictures.device))
+    return pictures
+
+
+def reflected(size: int, length: int, device: torch.device) -> Tensor:
+    """(length,): 0, 1, ..., size - 1, size - 2, ..., 0, 1, ..."""
+    period = max(1, 2 * (size - 1))
+    place = torch.arange(length, device=device) % period
+    return torch.minimum(place, period - place)

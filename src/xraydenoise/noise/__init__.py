@@ -1,0 +1,84 @@
+"""Noise models: one file a kind, whose Config adds its noise to clean pictures, in training as in the stored test noise."""
+
+import hashlib
+import math
+from abc import abstractmethod
+from typing import Annotated, Any
+
+import torch
+from pydantic import AfterValidator, BeforeValidator, SerializeAsAny
+from torch import Tensor
+
+from xraydenoise import kinds
+
+
+class Noise(kinds.Config):
+    """What every kind of noise offers; each kind's `Config` is one."""
+
+    kind: str
+    clip: bool  # whether the noisy picture is cut to [0, 1]; training and test must agree on it
+
+    def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """Float32 (B, 1, H, W) in [0, 1] -> the noisy pictures, on the same device.
+
+        The generator must be on that device too. All numbers come from it in turn, so a picture's noise depends on the pictures before it
+        in the batch: whoever wants the same noise again draws one picture at a time, with a generator of its own (`draw_seed`).
+        """
+        noisy = self.degrade(clean, generator)
+        return noisy.clamp(0, 1) if self.clip else noisy
+
+    @abstractmethod
+    def degrade(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """The noisy pictures before clipping."""
+
+
+NoiseConfig = Annotated[SerializeAsAny[Noise], BeforeValidator(kinds.by_kind("xraydenoise.noise"))]
+
+
+def _number_or_range(value: Any) -> Any:
+    """One message where pydantic would give one for each side of the union."""
+    numbers = list(value) if isinstance(value, list | tuple) else [value, value]
+    if len(numbers) != 2 or any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
+        raise ValueError("expected a number, or [low, high]")
+    if not all(math.isfinite(number) for number in numbers) or numbers[0] > numbers[1]:
+        raise ValueError("expected a finite number, or [low, high] with low not above high")
+    return value
+
+
+Amount = Annotated[float | tuple[float, float], BeforeValidator(_number_or_range)]  # [low, high] is drawn uniformly, for each picture
+
+
+def within(low: float, high: float = math.inf) -> AfterValidator:
+    """The numbers of an `Amount` must lie in [low, high]."""
+
+    def check(value: Amount) -> Amount:
+        if not all(low <= number <= high for number in bounds(value)):
+            raise ValueError(f"must be at least {low:g}" + (f" and at most {high:g}" if math.isfinite(high) else ""))
+        return value
+
+    return AfterValidator(check)
+
+
+def bounds(value: Amount) -> tuple[float, float]:
+    """The lowest and the highest that may be drawn."""
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def amount(value: Amount, clean: Tensor, generator: torch.Generator) -> Tensor:
+    """(B, 1, 1, 1) on the device of `clean` (B, 1, H, W): the number itself, or one drawn uniformly from the range for each picture."""
+    low, high = bounds(value)
+    shape = (len(clean), 1, 1, 1)
+    if low == high:
+        return torch.full(shape, low, device=clean.device)
+    return low + (high - low) * torch.rand(shape, generator=generator, device=clean.device)
+
+
+def draw_seed(seed: int, image: str, condition: str) -> int:
+    """The seed of one draw, below 2**63: of the project's `seed`, the picture and what it is drawn for."""
+    digest = hashlib.sha256(f"{seed}\n{image}\n{condition}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def normal(clean: Tensor, generator: torch.Generator) -> Tensor:
+    """Standard normal numbers in the shape and on the device of `clean`."""
+    return torch.randn(clean.shape, generator=generator, device=clean.device)

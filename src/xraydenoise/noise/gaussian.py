@@ -1,0 +1,18 @@
+"""Additive Gaussian noise, the same everywhere: y = x + N(mean, sigma^2)."""
+
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
+
+from xraydenoise.noise import Amount, Noise, amount, normal, within
+
+
+class Config(Noise):
+    kind: Literal["gaussian"]
+    mean: Annotated[Amount, within(-1, 1)]  # fraction of full scale
+    sigma: Annotated[Amount, within(0, 1)]  # standard deviation, fraction of full scale
+
+    def degrade(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        mean, sigma = amount(self.mean, clean, generator), amount(self.sigma, clean, generator)
+        return clean + mean + sigma * normal(clean, generator)

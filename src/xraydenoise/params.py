@@ -1,0 +1,118 @@
+"""params.yaml, typed and frozen: its only reader. Every value is checked before anything runs."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from xraydenoise.data import sources
+from xraydenoise.data.prepare import IngestConfig
+from xraydenoise.enhancement import EnhanceConfig
+from xraydenoise.evaluation.baselines import BaselineConfig
+from xraydenoise.evaluation.ranking import CompareConfig
+from xraydenoise.labelling import LabelConfig
+from xraydenoise.models import NetworkConfig
+from xraydenoise.noise import NoiseConfig
+from xraydenoise.registry import RegisterConfig
+from xraydenoise.training import ObjectiveName, TrainConfig
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]  # becomes a folder and a stage name
+Track = Literal["noise", "enhanced"]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MachineConfig(Strict):
+    """What the stages run on; a part of the result, since other thread counts round differently."""
+
+    device: Literal["auto", "cpu", "cuda"]  # auto: CUDA if there is one, else CPU
+    threads: int = Field(ge=1)  # CPU threads of a stage
+
+
+class ModelConfig(Strict):
+    """One model: what it learns from, by which objective, for how long, and its network."""
+
+    track: Track
+    mixture: Name  # its training noise, a name in `mixtures`
+    objective: ObjectiveName
+    steps: int = Field(ge=1)  # optimiser steps, the whole budget
+    learning_rate: float = Field(gt=0)  # peak, after warm-up
+    network: NetworkConfig
+
+
+class EvaluateConfig(Strict):
+    pictures: int = Field(ge=0)  # test images per condition whose denoised pictures are kept for the figures
+    tune_images: int = Field(ge=1)  # at most this many val images per condition tune a baseline
+
+
+class PipelineConfig(Strict):
+    """How the Prefect flow runs the stages; nothing here changes a result."""
+
+    retries: int = Field(ge=0)  # of a download, with back-off
+    retry_delay: float = Field(ge=0)  # seconds before the first retry, doubled each time
+    time_limit: float = Field(gt=0)  # minutes a stage may take before it is killed
+    sync_every: float = Field(gt=0)  # seconds between two mirrors of running trainings into MLflow
+
+
+class Params(Strict):
+    """The whole of params.yaml."""
+
+    seed: int = Field(ge=0, lt=2**32)
+    machine: MachineConfig
+    datasets: dict[Name, sources.SourceConfig] = Field(min_length=1)
+    ingest: IngestConfig
+    enhance: EnhanceConfig
+    label: LabelConfig
+    conditions: dict[Track, dict[Name, NoiseConfig]]
+    mixtures: dict[Name, tuple[NoiseConfig, ...]]
+    train: TrainConfig
+    models: dict[Name, ModelConfig] = Field(min_length=1)
+    baselines: dict[Name, BaselineConfig]
+    evaluate: EvaluateConfig
+    compare: CompareConfig
+    registry: RegisterConfig
+    pipeline: PipelineConfig
+
+    @model_validator(mode="after")
+    def entries_agree(self) -> "Params":
+        """Names that refer to other entries exist, and no two methods share a name."""
+        if set(self.conditions) != {"noise", "enhanced"}:
+            raise ValueError(f"conditions: found tracks {sorted(self.conditions)}; expected enhanced and noise")
+        if missing := {"noisy", "median"} - set(self.baselines):
+            raise ValueError(f"baselines: {' and '.join(sorted(missing))} must be there; every gain is measured against them")
+        for name, model in self.models.items():
+            if model.mixture not in self.mixtures:
+                raise ValueError(f"models.{name}.mixture: {model.mixture!r} is not in mixtures; found {sorted(self.mixtures)}")
+        if not any(model.track == "noise" for model in self.models.values()):
+            raise ValueError("models: none is of track noise, and only there is the truth known by which the best one is chosen; add one")
+        if clash := set(self.models) & set(self.baselines):
+            raise ValueError(f"models and baselines: {sorted(clash)} name both a model and a baseline; rename one")
+        for name, mixture in self.mixtures.items():
+            if not mixture:
+                raise ValueError(f"mixtures.{name}: has no noise; name at least one")
+        return self
+
+
+def load(path: Path = Path("params.yaml")) -> Params:
+    """The checked parameters. Raises ValueError with one line an error: the entry, the value found, what is allowed."""
+    if not path.exists():
+        raise ValueError(f"{path}: not there; run from the project's root, or write one with `python -m xraydenoise profile sample`")
+    try:
+        return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        raise ValueError("\n".join(_lines(path, error))) from error
+
+
+def _lines(path: Path, error: ValidationError) -> list[str]:
+    lines = []
+    for fault in error.errors():
+        entry = ".".join(str(part) for part in fault["loc"])
+        found = "" if fault["type"] == "missing" or isinstance(fault["input"], dict | Params) else f", found {fault['input']!r}"
+        message = fault["msg"].removeprefix("Value error, ")
+        lines.append(f"{path}: {entry + ': ' if entry else ''}{message}{found}")
+    return lines

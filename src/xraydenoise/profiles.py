@@ -1,0 +1,34 @@
+"""Whole params.yaml files under a name: `sample` for a first try on two cores, `full` for a GPU."""
+
+import shutil
+from pathlib import Path
+
+from xraydenoise import params
+
+PROFILES = Path("profiles")
+PARAMS = Path("params.yaml")
+
+
+def names() -> list[str]:
+    """The profiles there are."""
+    return sorted(path.stem for path in PROFILES.glob("*.yaml"))
+
+
+def switch(name: str, force: bool = False) -> str:
+    """Put profile `name` into params.yaml and drop the outputs of entries that it does not have (DVC's cache keeps them).
+
+    Raises ValueError for a name that is no profile, and when params.yaml is none, since your edits would be lost.
+    """
+    if name not in names():
+        raise ValueError(f"{name!r} is no profile; {PROFILES}/ has {', '.join(names())}")
+    known = {path.read_bytes() for path in PROFILES.glob("*.yaml")}
+    if PARAMS.exists() and PARAMS.read_bytes() not in known and not force:
+        raise ValueError(f"{PARAMS}: holds edits of yours; keep them as {PROFILES}/NAME.yaml, or overwrite them with --force")
+    checked = params.load(PROFILES / f"{name}.yaml")
+    shutil.copyfile(PROFILES / f"{name}.yaml", PARAMS)
+    methods = set(checked.models) | set(checked.baselines)
+    wanted = {"downloads": set(checked.datasets), "artifacts/train": set(checked.models), "artifacts/evaluate": methods}
+    dropped = [entry for folder, keep in wanted.items() for entry in Path(folder).glob("*") if entry.is_dir() and entry.name not in keep]
+    for entry in dropped:
+        shutil.rmtree(entry)
+    return f"{PARAMS} is now the profile {name}" + (f"; dropped the outputs of {', '.join(e.name for e in dropped)}" if dropped else "")

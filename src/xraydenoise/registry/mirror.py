@@ -1,0 +1,134 @@
+"""The mirror: what DVC versions in artifacts/ as MLflow shows it. Calling it again logs nothing twice."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from xraydenoise import contracts
+from xraydenoise.registry import curves, runs
+from xraydenoise.registry.runs import Method
+from xraydenoise.registry.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+COMPARED = Path("artifacts/compare")
+LOGS = Path("logs")
+SHOWN = ("psnr", "ssim", "mse", "gain_psnr", "gain_psnr_low", "gain_psnr_high", "gain_ssim", "gain_ssim_low", "gain_ssim_high")
+
+
+def trainings(store: Store, methods: Sequence[Method]) -> list[str]:
+    """Mirror the trainings that run, and finish the runs of those that have ended since; a line for each thing logged.
+
+    Scores are left out, since while the pipeline runs those in artifacts/ may still be of an older training: `everything` logs them.
+    Runs that a crash left RUNNING under a recipe that is no longer in params are closed as KILLED.
+    """
+    said: list[str] = []
+    for method in methods:
+        if method.learns and curves.live(method.name).exists():
+            said += _live(store, method)
+        elif method.learns and _is_trained(method) and (begun := _unfinished(store, method.recipe())):
+            said += _finished(store, method, begun)
+    return said + _close(store, {method.recipe() for method in methods})
+
+
+def everything(store: Store, methods: Sequence[Method]) -> list[str]:
+    """Mirror trainings, scores, gains, timings and the comparison; a line for each thing logged.
+
+    All of artifacts/ belongs together when this is called, as the register stage may assume.
+    """
+    ranking = contracts.read(COMPARED / "ranking.parquet", contracts.Ranking)
+    said: list[str] = []
+    for method in methods:
+        if not all(path.exists() for path in method.outputs()):
+            continue
+        said += _finished(store, method, _unfinished(store, method.recipe()))
+        logged = runs.log_metrics(store, of(store, method), _metrics(method, ranking))
+        said += [f"{method.title}: {logged} metrics"] if logged else []
+    live = [method for method in methods if method.learns and curves.live(method.name).exists()]
+    return said + _comparison(store) + _close(store, {method.recipe() for method in live})
+
+
+def of(store: Store, method: Method) -> "Run":
+    """The finished run of a method. Raises ValueError where it was not mirrored yet."""
+    found = runs.find(store, recipe=method.recipe(), outcome=runs.digest(method.outputs()))
+    if not found:
+        raise ValueError(f"{method.title}: has no run in MLflow yet; run `dvc repro`, whose last stage mirrors it")
+    return found[0]
+
+
+def _is_trained(method: Method) -> bool:
+    return all(path.exists() for path in (*method.outputs(), curves.finished(method.name)))
+
+
+def _unfinished(store: Store, recipe: str) -> "list[Run]":
+    """This clone's runs of a recipe that are not over."""
+    return [run for run in runs.find(store, recipe=recipe, project=store.project) if run.info.status == "RUNNING"]
+
+
+def _live(store: Store, method: Method) -> list[str]:
+    try:
+        curve = curves.read(curves.live(method.name))
+    except FileNotFoundError:  # it has just ended; the next call finishes its run
+        return []
+    run, shown = _run(store, method, _unfinished(store, method.recipe()), curve)
+    logged = curves.log(store, run, curve, shown)
+    return [f"{method.title}: {logged} points of its curve"] if logged else []
+
+
+def _finished(store: Store, method: Method, begun: "list[Run]") -> list[str]:
+    outcome = runs.digest(method.outputs())
+    known = runs.find(store, recipe=method.recipe(), outcome=outcome)
+    if any(run.info.status == "FINISHED" for run in known):
+        return []
+    curve = curves.read(curves.finished(method.name)) if method.learns else {}
+    run, shown = _run(store, method, [*known, *begun], curve)
+    logged = curves.log(store, run, curve, shown)
+    runs.finish(store, run, outcome)
+    return [f"{method.title}: {logged} points of its curve, finished" if method.learns else f"{method.title}: finished"]
+
+
+def _run(store: Store, method: Method, begun: "list[Run]", curve: dict[int, curves.Row]) -> "tuple[Run, dict[int, float]]":
+    """The run among those begun that `curve` continues, and what it shows; else a new one."""
+    for run in begun:
+        if curves.continues(shown := curves.shown(store, run), curve):
+            return run, shown
+        store.client.set_terminated(run.info.run_id, "KILLED")  # an attempt that was thrown away, not resumed
+    tags = {runs.RECIPE: method.recipe(), "track": method.track, "kind": "model" if method.learns else "baseline"}
+    return runs.create(store, method.title, tags, method.params), {}
+
+
+def _metrics(method: Method, ranking: pd.DataFrame) -> dict[str, float]:
+    """Scores and gains as `<split>/<condition>/<metric>`, timings as `time/<stage>/<what>`."""
+    rows = ranking[(ranking["method"] == method.name) & (ranking["track"] == method.track)]
+    found = {f"{row['split']}/{row['condition']}/{key}": float(row[key]) for row in rows.to_dict("records") for key in SHOWN}
+    for stage in ("train", "evaluate"):
+        log = LOGS / f"{stage}-{method.name}.json"
+        if log.exists():
+            times = runs.flatten(json.loads(log.read_text(encoding="utf-8")))
+            found |= {f"time/{stage}/{key}": float(value) for key, value in times if type(value) in (int, float)}
+    return found
+
+
+def _comparison(store: Store) -> list[str]:
+    """One run a comparison, with its report, tables and figures as artifacts."""
+    outcome = runs.digest(sorted(COMPARED.iterdir()))
+    known = runs.find(store, outcome=outcome)
+    if any(run.info.status == "FINISHED" for run in known):
+        return []
+    run = known[0] if known else runs.create(store, "comparison", {"kind": "comparison", runs.OUTCOME: outcome}, {})
+    store.client.log_artifacts(run.info.run_id, str(COMPARED))
+    runs.finish(store, run, outcome)
+    return ["comparison: report and figures"]
+
+
+def _close(store: Store, current: set[str]) -> list[str]:
+    """Close this clone's runs that are RUNNING under no `current` recipe: what ran them is gone."""
+    left = runs.search(store, f"attributes.status = 'RUNNING' and tags.`{runs.PROJECT}` = '{store.project}'")
+    dead = [run for run in left if run.data.tags.get(runs.RECIPE) not in current]
+    for run in dead:
+        store.client.set_terminated(run.info.run_id, "KILLED")
+    return [f"{run.info.run_name}: closed a run that never ended" for run in dead]

@@ -1,0 +1,156 @@
+"""MLflow's database in mlruns/: created once and whole, moved with the project, locked while it is written."""
+
+import contextlib
+import fcntl
+import logging
+import os
+import re
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+FOLDER = Path("mlruns")
+DATABASE = FOLDER / "mlflow.db"
+ARTIFACTS = FOLDER / "artifacts"
+URI = f"sqlite:///{DATABASE}"  # as people type it, from the project's root
+QUIET = {  # set before MLflow is imported, where the user has not set them
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # seconds; a dead server would block for minutes
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+}
+LOCATIONS = (  # every column in which MLflow keeps the absolute place of an artifact
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open tracking store: the client, and the experiment that all runs go to."""
+
+    client: "MlflowClient"
+    experiment: str  # its id
+    uri: str  # for people, without a password
+    project: str  # which clone this is: on a shared server only its own unfinished runs are its to close
+
+
+@contextlib.contextmanager
+def opened(experiment: str) -> Iterator[Store]:
+    """The store, with the experiment there, and for this process alone until the block ends.
+
+    It lies in mlruns/ under the current folder unless MLFLOW_TRACKING_URI names another. Raises RuntimeError with one line that names the
+    store where MLflow fails, as it does when a server does not answer.
+    """
+    silence()
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    named = os.environ.get("MLFLOW_TRACKING_URI", URI)
+    local = named in (URI, absolute_uri())
+    uri = absolute_uri() if local else named
+    shown = re.sub(r"//[^@/]+@", "//", named)
+    FOLDER.mkdir(exist_ok=True)
+    with locked(FOLDER / "lock"):
+        try:
+            if local:
+                prepare()
+            mlflow.set_tracking_uri(uri)  # parts of MLflow ask for it, whatever store their client was given
+            client = mlflow.MlflowClient()
+            yield Store(client, _experiment(client, experiment, _location(Path.cwd()) if local else None), shown, _project())
+        except MlflowException as error:
+            way_out = "" if local else "; start that server, or unset MLFLOW_TRACKING_URI to use mlruns/"
+            raise RuntimeError(f"MLflow at {shown}: {str(error).splitlines()[0]}{way_out}") from error
+        finally:
+            mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # this takes the variable out of the environment too
+            if not local:
+                os.environ["MLFLOW_TRACKING_URI"] = named
+
+
+def absolute_uri() -> str:
+    """The store of the current folder. MLflow keeps one connection pool a URI, so two projects in one process need two URIs."""
+    path = str(Path.cwd() / DATABASE).replace("%", "%25").replace("?", "%3F")  # what SQLAlchemy would take for an escape or a query
+    return f"sqlite:///{path}"
+
+
+def silence() -> None:
+    """Keep MLflow from phoning home and from filling the terminal."""
+    os.environ.update({"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"})
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock at `path`. The kernel frees it when its holder dies, so no lock is left behind."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def prepare() -> None:
+    """Create the database where there is none, and mend its paths where the project was moved. The caller holds the lock."""
+    if not DATABASE.exists() or DATABASE.stat().st_size == 0:  # sqlite3 makes an empty file when it is asked to look into none
+        _create()
+    with contextlib.closing(sqlite3.connect(DATABASE)) as connection, connection:
+        relocate(connection, _location(Path.cwd()))
+
+
+def _create() -> None:
+    """Write a whole database beside its place, then move it there: a process killed half-way leaves nothing that looks like one."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    partial = DATABASE.with_name("mlflow.db.partial")
+    partial.unlink(missing_ok=True)
+    store = SqlAlchemyStore(absolute_uri() + ".partial", _location(Path.cwd()))  # type: ignore[no-untyped-call]
+    store.engine.dispose()
+    with contextlib.closing(sqlite3.connect(partial)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")  # readers (the pages of `make ui`) no longer hold up the writer
+    partial.replace(DATABASE)
+
+
+def relocate(connection: sqlite3.Connection, location: str) -> None:
+    """Replace the artifact folder in every stored path by `location`, if it is another: MLflow stores them absolute."""
+    (default,) = connection.execute("SELECT artifact_location FROM experiments WHERE experiment_id = 0").fetchone()
+    old = default.removesuffix("/0")
+    if old == location:
+        return
+    for table, column in LOCATIONS:
+        connection.execute(
+            f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
+            (location, len(old) + 1, len(old), old),
+        )
+
+
+def _project() -> str:
+    path = FOLDER / "project"
+    if not path.exists():
+        path.write_text(uuid.uuid4().hex, encoding="utf-8")
+    return path.read_text(encoding="utf-8")
+
+
+def _location(root: Path) -> str:
+    """The artifact folder as a URI, quoted, since MLflow reads % in a plain path as the start of an escape."""
+    return f"file://{quote(str(root / ARTIFACTS))}"
+
+
+def _experiment(client: "MlflowClient", name: str, location: str | None) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return str(client.create_experiment(name, artifact_location=location))
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)

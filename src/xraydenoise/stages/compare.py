@@ -1,0 +1,82 @@
+"""compare: rank all methods with confidence intervals by patient, draw the figures, write the report and metrics.json."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from xraydenoise import contracts
+from xraydenoise.evaluation import figures, ranking, report
+from xraydenoise.params import Params
+from xraydenoise.stages import scoring
+
+SCORED = Path("artifacts/evaluate")
+OUT = Path("artifacts/compare")
+TARGET = {"noise": "truth", "enhanced": "label"}  # what the pictures call the target of a track
+
+
+def run(params: Params) -> None:
+    """Write artifacts/compare and artifacts/metrics.json, and print the result."""
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(parents=True)
+    methods = [*params.models, *params.baselines]
+    if others := sorted({folder.name for folder in SCORED.iterdir() if folder.is_dir()} - set(methods)):
+        print(f"{SCORED}: {', '.join(others)} not in params, left out of the comparison")
+    scores = pd.concat([contracts.read(SCORED / method / "scores.parquet", contracts.Scores) for method in methods], ignore_index=True)
+    ranked = ranking.rank(scores, params.compare, params.seed)
+    best = ranking.best(ranked, params.models)
+    champion = ranking.choose(ranked, params.models)
+    contracts.write(ranked, OUT / "ranking.parquet", contracts.Ranking)
+    contracts.write(ranked, OUT / "ranking.csv", contracts.Ranking)
+    (OUT / "ranking.md").write_text(_blocks(ranked), encoding="utf-8")
+    _gain(ranked).to_csv(OUT / "gain.csv", index=False, lineterminator="\n")
+    drawn = {}
+    for track, rows in ranked.groupby("track", sort=False):
+        drawn[str(track)] = _figures(str(track), rows, best.get(str(track)) or ranking.choose(rows, params.baselines, str(track)))
+    images = contracts.read(Path("artifacts/ingest/manifest.parquet"), contracts.Images)
+    (OUT / "report.md").write_text(report.report(ranked, scores, images, best, params.compare, drawn), encoding="utf-8")
+    Path("artifacts/metrics.json").write_text(json.dumps(_metrics(ranked, champion), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    print(ranking.table(ranked, params.models, scoring.seconds_an_image(methods)))
+
+
+def _blocks(ranked: pd.DataFrame) -> str:
+    blocks = [
+        f"## Track {track}, {split}\n\n{report.markdown(report.readable(rows))}\n"
+        for (track, split), rows in ranked.groupby(["track", "split"], sort=False)
+    ]
+    return "\n".join(blocks)
+
+
+def _gain(ranked: pd.DataFrame) -> pd.DataFrame:
+    """What `dvc plots` draws: a bar a method and track."""
+    rows = ranking.on_test(ranked).rename(columns={"gain_psnr_low": "low", "gain_psnr_high": "high"})
+    rows = rows.assign(label=rows["track"] + ": " + rows["method"])
+    return rows[["method", "track", "label", "gain_psnr", "low", "high"]]
+
+
+def _metrics(ranked: pd.DataFrame, champion: str) -> dict[str, object]:
+    """What `dvc metrics` shows: test, all conditions."""
+    columns = ["psnr", "ssim", "mse", "gain_psnr", "gain_psnr_low", "gain_psnr_high"]
+    rows = ranking.on_test(ranked).set_index(["track", "method"])[columns]
+    found: dict[str, object] = {str(track): block.droplevel("track").to_dict("index") for track, block in rows.groupby(level="track")}
+    return found | {"chosen": champion, "champion_gain_psnr": float(rows["gain_psnr"].loc["noise", champion])}
+
+
+def _figures(track: str, ranked: pd.DataFrame, best: str) -> list[str]:
+    """Draw the figures of one track, `best` its best method by val; their file names."""
+    test = ranked[ranked["split"] == "test"]
+    names = [f"gain-{track}.png"]
+    figures.gains(test, f"Track {track}: {ranking.count(test['images'].iloc[0], test['patients'].iloc[0])}", OUT / names[0])
+    kept = {method: scoring.kept(method, track) for method in dict.fromkeys(("noisy", ranking.REFERENCE, best))}
+    examples: dict[str, list[figures.Example]] = {}
+    stored = scoring.Track(track)
+    for row in stored.rows.to_dict("records"):
+        key = (row["condition"], row["image"])
+        if key in kept[best]:
+            denoised = {method: pictures[key] for method, pictures in kept.items()}
+            examples.setdefault(row["condition"], []).append(figures.Example(denoised, stored.pair(row)[1]))
+    for condition, rows in examples.items():
+        names.append(f"pictures-{track}-{condition}.png")
+        figures.pictures(rows, TARGET[track], f"Track {track}, {condition}", OUT / names[-1])
+    return names

@@ -1,0 +1,26 @@
+"""evaluate: score one model on val and test under every condition of its track, in fp32."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from xraydenoise import models
+from xraydenoise.params import Params
+from xraydenoise.stages import scoring
+from xraydenoise.training.device import pick
+
+
+def run(params: Params, name: str) -> None:
+    """Write artifacts/evaluate/<name> from artifacts/train/<name>."""
+    torch.set_num_threads(params.machine.threads)
+    device = pick(params.machine.device)
+    network = models.load(Path("artifacts/train", name), device)
+
+    def denoise(_track: str, _condition: str, noisy: np.ndarray) -> np.ndarray:
+        batch = torch.from_numpy(noisy)[None, None].to(device)  # (1, 1, H, W)
+        return np.asarray(network(batch)[0, 0].cpu())
+
+    tracks = [scoring.Track(params.models[name].track)]
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        scoring.score(name, tracks, denoise, {}, params.evaluate.pictures, params.machine.threads, device.type)

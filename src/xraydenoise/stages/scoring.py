@@ -1,0 +1,158 @@
+"""What evaluate and baseline share: score one method on the stored noisy pictures, and keep a few of what it made."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from xraydenoise import contracts
+from xraydenoise.data import store
+from xraydenoise.evaluation import metrics
+from xraydenoise.progress import progress
+
+Denoise = Callable[[str, str, np.ndarray], np.ndarray]  # track, condition, noisy float32 (H, W) -> the same shape
+Row = dict[Hashable, Any]  # of `Track.rows`
+
+CHUNK = 16  # pictures denoised one after the other, timed, before all are scored at once
+
+
+class Track:
+    """The noisy pictures of val and test that one track stores, and their truths."""
+
+    def __init__(self, name: str) -> None:
+        degraded, learnt = Path("artifacts/degrade", name), Path("artifacts/tracks", name)
+        manifest = contracts.read(degraded / "manifest.parquet", contracts.Degraded)
+        targets = contracts.read(learnt / "manifest.parquet", contracts.Track)[["image", "offset"]]
+        rows = manifest.merge(targets.rename(columns={"offset": "target"}), on="image", how="left", validate="many_to_one")
+        if rows["target"].isna().any():
+            image = rows["image"][rows["target"].isna()].iloc[0]
+            raise ValueError(f"{degraded}/manifest.parquet: image {image} is not in {learnt}/manifest.parquet; run `dvc repro`")
+        self.name = name
+        self.rows = rows.sort_values(["condition", "split", "image"], ignore_index=True).assign(track=name)
+        self.noisy = {condition: store.open_store(degraded / f"{condition}.npy") for condition in sorted(rows["condition"].unique())}
+        self.targets = store.open_store(learnt / "targets.npy") if self.noisy else np.empty(0, np.uint16)
+
+    def pair(self, row: Row) -> tuple[np.ndarray, np.ndarray]:
+        """Noisy picture and truth, each float32 (H, W)."""
+        noisy = store.read(self.noisy[row["condition"]], int(row["offset"]), int(row["height"]), int(row["width"]))
+        return noisy, store.read(self.targets, int(row["target"]), int(row["height"]), int(row["width"]))
+
+
+class Scored(NamedTuple):
+    row: Row
+    prediction: np.ndarray  # float32 (H, W)
+    score: metrics.Score
+    seconds: float  # that denoising took
+
+
+def spread(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """At most `count` pictures of each condition, in an order that asks every patient once before one a second time.
+
+    It depends on the manifest alone, so it is the same for all methods.
+    """
+    ordered = rows.sort_values(["condition", "patient", "image"])
+    turn = ordered.groupby(["condition", "patient"]).cumcount()
+    return ordered.assign(turn=turn).sort_values(["condition", "turn", "patient", "image"]).groupby("condition").head(count)
+
+
+def score(
+    method: str,
+    tracks: Sequence[Track],
+    denoise: Denoise,
+    settings: Mapping[tuple[str, str], str],
+    pictures: int,
+    threads: int,
+    device: str,
+) -> None:
+    """Write scores, kept pictures and timings of `method`; `settings` tell what was tuned for a track and condition, else "".
+
+    Raises ValueError naming the picture where a prediction is not finite or not of its shape.
+    """
+    out = Path("artifacts/evaluate", method)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    wanted = {(track.name, *key) for track in tracks for key in _keys(spread(track.rows[track.rows["split"] == "test"], pictures))}
+    rows, seen, sizes, seconds = [], [], [], []
+    with store.Writer(out / "pictures.npy") as writer, ThreadPoolExecutor(threads) as pool:
+        total = sum(len(track.rows) for track in tracks)
+        for done in progress(_scored(method, tracks, denoise, pool), f"score {method}", total):
+            row = done.row | {"method": method, "setting": settings.get((done.row["track"], done.row["condition"]), "")}
+            rows.append(row | done.score._asdict())
+            sizes.append(done.prediction.size)
+            seconds.append(done.seconds)
+            if row["split"] == "test" and (row["track"], row["condition"], row["image"]) in wanted:
+                seen.append(row | {"offset": writer.append(np.clip(done.prediction, 0, 1))})
+    contracts.write(_table(rows, contracts.Scores), out / "scores.parquet", contracts.Scores)
+    contracts.write(_table(seen, contracts.Pictures), out / "pictures.parquet", contracts.Pictures)
+    _log(method, sizes, seconds, device)
+
+
+def _keys(rows: pd.DataFrame) -> Iterable[tuple[str, str]]:
+    return zip(rows["condition"], rows["image"], strict=True)
+
+
+def _scored(method: str, tracks: Sequence[Track], denoise: Denoise, pool: Executor) -> Iterator[Scored]:
+    """Denoise one picture at a time, so that the clock sees nothing else; score on all threads, in order."""
+    for track in tracks:
+        jobs = track.rows.to_dict("records")
+        for start in range(0, len(jobs), CHUNK):
+            chunk = [_timed(track, row, denoise) for row in jobs[start : start + CHUNK]]
+            yield from pool.map(partial(_score_one, method), *zip(*chunk, strict=True))
+
+
+def _timed(track: Track, row: Row, denoise: Denoise) -> tuple[Row, np.ndarray, np.ndarray, float]:
+    noisy, target = track.pair(row)
+    start = time.perf_counter()
+    prediction = denoise(track.name, row["condition"], noisy)
+    return row, prediction, target, time.perf_counter() - start
+
+
+def _score_one(method: str, row: Row, prediction: np.ndarray, target: np.ndarray, seconds: float) -> Scored:
+    try:
+        return Scored(row, prediction, metrics.score(prediction, target), seconds)
+    except ValueError as error:
+        raise ValueError(f"{method}, track {row['track']}, condition {row['condition']}, image {row['image']}: {error}") from error
+
+
+def kept(method: str, track: str) -> dict[tuple[str, str], np.ndarray]:
+    """The pictures of one track that `method` kept, float32 (H, W), by condition and image."""
+    folder = Path("artifacts/evaluate", method)
+    rows = contracts.read(folder / "pictures.parquet", contracts.Pictures)
+    rows = rows[rows["track"] == track]
+    if rows.empty:
+        return {}
+    pixels = store.open_store(folder / "pictures.npy")
+    places = rows[["condition", "image", "offset", "height", "width"]].itertuples(index=False)
+    return {(condition, image): store.read(pixels, offset, height, width) for condition, image, offset, height, width in places}
+
+
+def _table(rows: list[Row], schema: type[contracts.Table]) -> pd.DataFrame:
+    columns = list(schema.to_schema().columns)
+    return pd.DataFrame(rows)[columns] if rows else contracts.empty(schema)
+
+
+def _log_path(method: str) -> Path:
+    return Path("logs", f"evaluate-{method}.json")
+
+
+def _log(method: str, sizes: list[int], seconds: list[float], device: str) -> None:
+    """Timings are no stage output: they would change its hash from run to run."""
+    times = {"device": device, "pictures": len(seconds)}
+    if seconds:
+        times |= {"seconds_per_image": float(np.median(seconds)), "megapixels_per_second": sum(sizes) / 1e6 / sum(seconds)}
+    path = _log_path(method)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(times, indent=2) + "\n", encoding="utf-8")
+
+
+def seconds_an_image(methods: Iterable[str]) -> dict[str, float]:
+    """The median seconds an image of those `methods` that were timed on this machine."""
+    logs = {method: json.loads(path.read_text(encoding="utf-8")) for method in methods if (path := _log_path(method)).exists()}
+    return {method: log["seconds_per_image"] for method, log in logs.items() if "seconds_per_image" in log}

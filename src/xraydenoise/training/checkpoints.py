@@ -1,0 +1,61 @@
+"""Half-done training on disk: one safetensors file, which appears whole or not at all, and is taken up only by the same recipe."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from xraydenoise.training.loop import State, Step
+
+FIELDS = ("loss_steps", "step", "best_step", "best_val_psnr", "worse", "seconds", "stopped")  # of State, beside its tensors
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of each parameter
+
+
+def save(state: State, path: Path, recipe: str) -> None:
+    """Write `state` to `path`. `recipe` is a digest of all that the run depends on."""
+    facts = {name: getattr(state, name) for name in FIELDS} | {"history": [asdict(step) for step in state.history]}
+    tensors = {name: tensor.contiguous() for name, tensor in _tensors(state)}
+    partial = path.with_name(path.name + ".partial")
+    save_file(tensors, partial, {"recipe": recipe, "facts": json.dumps(facts)})
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())  # or a power cut could leave the new name on empty blocks
+    partial.replace(path)
+
+
+@torch.no_grad()
+def restore(state: State, path: Path, recipe: str) -> bool:
+    """Fill `state`, fresh from `begin`, from `path`. False, and nothing done, where there is no file or it is of another recipe."""
+    if not path.exists():
+        return False
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+        if metadata["recipe"] != recipe:
+            return False
+        for parameter in state.network.parameters():
+            moments = state.optimizer.state[parameter]
+            moments["step"] = torch.zeros((), device=parameter.device)
+            moments["exp_avg"], moments["exp_avg_sq"] = torch.empty_like(parameter), torch.empty_like(parameter)
+        for name, tensor in _tensors(state):
+            tensor.copy_(file.get_tensor(name))  # into its place: memory layouts stay as they were
+    facts = json.loads(metadata["facts"])
+    for name in FIELDS:
+        setattr(state, name, facts[name])
+    state.history = [Step(**row) for row in facts["history"]]
+    return True
+
+
+def _tensors(state: State) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of the state by its name in the file."""
+    yield "loss_sum", state.loss_sum
+    for part, tensors in (("network", state.network.state_dict()), ("averaged", state.averaged.state_dict()), ("best", state.best)):
+        for name, tensor in tensors.items():
+            yield f"{part}.{name}", tensor
+    for number, parameter in enumerate(state.network.parameters()):
+        for name in MOMENTS:
+            yield f"optimizer.{number}.{name}", state.optimizer.state[parameter][name]

@@ -1,0 +1,149 @@
+"""The training loop: AdamW on bf16 autocast, a learning rate that warms up and falls to zero, averaged weights chosen on val."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from xraydenoise import models
+from xraydenoise.training import TrainConfig
+from xraydenoise.training.batches import Pair
+from xraydenoise.training.device import bf16_supported
+from xraydenoise.training.objectives import Objective
+
+MAX_GRADIENT = 1.0  # norm above which a gradient is shortened: one bad batch in bf16 must not throw the weights away
+FLOOR = 1e-10  # mean squared error that reads 100 dB, the most that a PSNR says
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step tells; loss and PSNR only where the loop validates, since asking a GPU for a number makes it wait."""
+
+    step: int  # steps done
+    learning_rate: float
+    loss: float | None = None  # mean since the last validation
+    val_psnr: float | None = None  # dB, mean over val pictures, of the averaged weights
+
+
+@dataclass(eq=False)
+class State:
+    """All that changes in training: what a checkpoint holds, and what is left when the loop ends."""
+
+    network: nn.Module
+    averaged: nn.Module  # the same network with exponentially averaged weights
+    optimizer: torch.optim.AdamW
+    best: dict[str, Tensor]  # averaged weights with the best PSNR so far
+    loss_sum: Tensor  # since the last validation
+    loss_steps: int = 0
+    step: int = 0  # done
+    best_step: int = 0
+    best_val_psnr: float = -math.inf
+    worse: int = 0  # validations since the best
+    seconds: float = 0.0  # of training, all attempts together
+    stopped: str = ""  # why it ended: budget, patience or max_minutes
+    history: list[Step] = field(default_factory=list)  # validations
+
+
+def begin(network: nn.Module, device: torch.device, weight_decay: float) -> State:
+    """The state before the first step, on `device`."""
+    network = models.placed(network, device).train()
+    averaged = copy.deepcopy(network).eval().requires_grad_(False)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=weight_decay, fused=True)
+    return State(network, averaged, optimizer, copy.deepcopy(averaged.state_dict()), torch.zeros((), device=device))
+
+
+def fit(
+    state: State,
+    batches: Callable[[int], Pair],
+    validation: Sequence[Pair],
+    objective: Objective,
+    steps: int,
+    learning_rate: float,
+    config: TrainConfig,
+) -> Iterator[Step]:
+    """Train `state` in place up to `steps`, yielding after each; the state is then consistent and may be stored, and go on later.
+
+    `batches` gives noisy and target of a step. Ends early by patience or max_minutes; `state.stopped` says why. Raises ValueError where
+    the warm-up is not shorter than the budget, RuntimeError where the loss is not finite.
+    """
+    if config.warmup >= steps:
+        raise ValueError(f"train.warmup: {config.warmup} steps are no fewer than the model's {steps}; use fewer, or train longer")
+    device = state.loss_sum.device
+    compiled = config.compile == "always" or (config.compile == "auto" and device.type == "cuda")
+    forward = torch.compile(state.network) if compiled else state.network
+    precision = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16" and bf16_supported(device))
+    started = time.monotonic() - state.seconds
+
+    while not state.stopped:
+        rate = learning_rate * schedule(state.step, steps, config.warmup)
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        noisy, target = batches(state.step)
+        with precision:
+            prediction = forward(noisy)
+        loss = objective(prediction, target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(state.network.parameters(), MAX_GRADIENT)
+        state.optimizer.step()
+        state.optimizer.zero_grad(set_to_none=True)
+        average(state.averaged, state.network, config.ema, state.step)
+        state.loss_sum += loss.detach()
+        state.loss_steps += 1
+        state.step += 1
+        state.seconds = time.monotonic() - started
+
+        late = config.max_minutes is not None and state.seconds >= 60 * config.max_minutes
+        over = late or state.step >= steps
+        told = Step(state.step, rate)
+        if over or state.step % config.validate_every == 0:
+            with precision:
+                told = validated(state, validation, rate)
+        if over or state.worse >= config.patience:
+            state.stopped = "budget" if state.step >= steps else "max_minutes" if late else "patience"
+        yield told
+
+
+def schedule(step: int, steps: int, warmup: int) -> float:
+    """Share of the learning rate at `step`: a linear rise over `warmup` steps, then half a cosine to zero at `steps`."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 + 0.5 * math.cos(math.pi * (step - warmup) / (steps - warmup))
+
+
+@torch.no_grad()
+def average(averaged: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Move the averaged weights, and the running statistics of normalisation, towards the network's; faster in the first steps."""
+    share = 1 - min(decay, (1 + step) / (10 + step))
+    old, new = averaged.state_dict(), network.state_dict()
+    real = [name for name, value in old.items() if value.is_floating_point()]
+    torch._foreach_lerp_([old[name] for name in real], [new[name] for name in real], share)
+    for name in old.keys() - set(real):  # counters
+        old[name].copy_(new[name])
+
+
+def validated(state: State, validation: Sequence[Pair], rate: float) -> Step:
+    """Score the averaged weights, keep them if they are the best so far, and add a row to the history."""
+    loss = float(state.loss_sum) / state.loss_steps
+    if not math.isfinite(loss):
+        raise RuntimeError(f"step {state.step}: the loss is {loss} at learning rate {rate:g}; use a lower learning_rate, or precision fp32")
+    reached = psnr(state.averaged, validation)
+    row = Step(state.step, rate, loss, reached)
+    state.history.append(row)
+    state.loss_sum.zero_()
+    state.loss_steps = 0
+    state.worse += 1
+    if reached > state.best_val_psnr:
+        state.best_val_psnr, state.best_step, state.worse = reached, row.step, 0
+        state.best = copy.deepcopy(state.averaged.state_dict())
+    return row
+
+
+@torch.inference_mode()
+def psnr(network: nn.Module, pairs: Sequence[Pair]) -> float:
+    """Mean over `pairs` of 10 log10(1 / MSE) in dB, the prediction clipped to [0, 1]."""
+    errors = [(network(noisy).float().clamp(0, 1) - target).square().mean() for noisy, target in pairs]
+    return float(-10 * torch.stack(errors).double().clamp_min(FLOOR).log10().mean())

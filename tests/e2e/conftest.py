@@ -1,0 +1,103 @@
+"""The whole project in a new folder, on small phantoms: the real `dvc repro`, run once, then copied."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+FILES = ["dvc.yaml", "data.dvc", ".dvcignore", ".gitignore", "pyproject.toml", "params.yaml"]
+FOLDERS = ["src", "pipeline", "inbox", "profiles"]
+
+
+class Project:
+    """A project folder, and what a person types in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.env = {**os.environ, "PATH": path, "PYTHONPATH": str(root / "src")}
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        """Standard output and error; the command must succeed, or fail where that is asked for."""
+        ended = subprocess.run(command, cwd=self.root, env=self.env, capture_output=True, text=True, check=False)
+        assert (ended.returncode != 0) == fails, ended.stdout + ended.stderr
+        return ended.stdout + ended.stderr
+
+    def repro(self, *more: str) -> set[str]:
+        """`dvc repro`; the stages that it ran."""
+        said = self.run("dvc", "repro", *more)
+        return {line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage '")}
+
+    def params(self, change: dict[str, object]) -> None:
+        """Set entries of params.yaml by their dotted names."""
+        content = yaml.safe_load((self.root / "params.yaml").read_text())
+        for path, value in change.items():
+            section, *rest = [content, *path.split(".")]
+            for part in rest[:-1]:
+                section = section[part]
+            section[rest[-1]] = value
+        (self.root / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def read(self, *names: str) -> list[bytes]:
+        return [(self.root / name).read_bytes() for name in names]
+
+
+def small_params() -> dict[str, object]:
+    """Eight phantom patients, two models, one label a split: every stage, in seconds."""
+    content = yaml.safe_load((ROOT / "profiles" / "sample.yaml").read_text())
+    phantom = {"kind": "phantom", "path": "src/xraydenoise/data/sources/phantom.py"}
+    content["datasets"] = {
+        "phantom": phantom | {"patients": 8, "images_per_patient": 1, "size": 80, "seed": 3},
+        "inbox": content["datasets"]["inbox"],
+    }
+    content["machine"] = {"device": "cpu", "threads": 1}
+    content["enhance"] = {"presets": ["identity", "clahe"], "images": {"train": 1, "val": 1, "test": 1}, "region": 32}
+    content["label"] |= {"tile": 64, "overlap": 32}
+    content["train"] |= {"batch": 4, "patch": 32, "warmup": 2, "validate_every": 10, "checkpoint_every": 0.01}
+    content["models"] = {name: content["models"][name] | {"steps": 20} for name in ("dncnn", "dncnn_enhanced")}
+    content["baselines"]["total_variation"]["weights"] = [0.1, 0.2]
+    content["compare"]["resamples"] = 200
+    return content
+
+
+def copy_project(root: Path) -> Project:
+    """The sources as a fresh clone has them, with small params."""
+    root.mkdir(parents=True)
+    for name in FILES:
+        shutil.copyfile(ROOT / name, root / name)
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "images", "images.dvc"))
+    (root / "mlruns").mkdir()
+    shutil.copyfile(ROOT / "mlruns" / ".gitignore", root / "mlruns" / ".gitignore")
+    project = Project(root)
+    (root / "params.yaml").write_text(yaml.safe_dump(small_params(), sort_keys=False))
+    project.run("git", "init", "--quiet")
+    project.run("dvc", "init", "--quiet")
+    project.run("dvc", "config", "core.analytics", "false")
+    return project
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A fresh project after `dvc repro`; tests copy it before they change it."""
+    project = copy_project(tmp_path_factory.mktemp("reproduced") / "project")
+    assert project.repro() >= {"ingest", "label", "train@dncnn", "register"}
+    return project
+
+
+@pytest.fixture
+def project(reproduced: Project, tmp_path: Path) -> Project:
+    """A copy of the reproduced project that a test may change."""
+    shutil.copytree(reproduced.root, tmp_path / "project", symlinks=True)
+    return Project(tmp_path / "project")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Project:
+    """The project as a fresh clone has it: nothing has run."""
+    return copy_project(tmp_path / "fresh")

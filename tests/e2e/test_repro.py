@@ -1,0 +1,85 @@
+"""The README's promises about `dvc repro`, kept by the real one."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.e2e
+
+
+def test_every_stage_leaves_what_the_readme_names(reproduced):
+    for name in (
+        "artifacts/tracks/noise/targets.npy",
+        "artifacts/tracks/enhanced/targets.npy",
+        "artifacts/train/dncnn/weights.safetensors",
+        "artifacts/compare/ranking.csv",
+        "artifacts/compare/report.md",
+        "mlruns/mlflow.db",
+    ):
+        assert (reproduced.root / name).stat().st_size > 0
+    metrics = json.loads((reproduced.root / "artifacts/metrics.json").read_text())
+    assert set(metrics["noise"]) == {"dncnn", "noisy", "median", "total_variation"}
+    assert set(metrics["enhanced"]) == {"dncnn_enhanced", "noisy", "median", "total_variation"}
+
+
+def test_a_second_repro_runs_nothing(project):
+    assert project.repro() == set()
+
+
+def test_one_changed_model_reruns_its_own_stages_and_what_compares_them(project):
+    project.params({"models.dncnn.steps": 21})
+    assert project.repro() == {"train@dncnn", "evaluate@dncnn", "compare", "register"}
+
+
+def test_changed_noise_settings_download_and_label_nothing_again(project):
+    project.params({"conditions.noise.gaussian_10.sigma": 0.12})
+    ran = project.repro()
+    assert "degrade@noise" in ran
+    assert not any(stage.startswith(("download", "ingest", "enhance", "label", "train")) for stage in ran)
+
+
+def test_a_new_model_is_one_file_and_one_entry_and_runs_nothing_else(project):
+    source = (project.root / "src/xraydenoise/models/autoencoder.py").read_text()
+    (project.root / "src/xraydenoise/models/mirror.py").write_text(
+        source.replace('Literal["autoencoder"]', 'Literal["mirror"]').replace('"autoencoder"', '"mirror"')
+    )
+    entry = yaml.safe_load((project.root / "profiles/sample.yaml").read_text())["models"]["autoencoder"]
+    project.params({"models.mirror": entry | {"steps": 10, "network": entry["network"] | {"kind": "mirror"}}})
+    assert project.repro() == {"train@mirror", "evaluate@mirror", "compare", "register"}
+
+
+def test_lost_outputs_come_back_from_the_cache_and_mlflow_is_filled_again(project):
+    shutil.rmtree(project.root / "artifacts")
+    for path in (project.root / "mlruns").glob("*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    before = project.read("dvc.lock")
+    assert project.repro() == {"register"}
+    assert project.read("dvc.lock") == before
+
+
+def test_the_champion_or_challenger_loads_from_the_registry_and_denoises(reproduced):
+    alias = json.loads((reproduced.root / "mlruns/registered.json").read_text())["alias"]
+    script = (
+        "import os, numpy as np, mlflow\n"
+        "mlflow.set_tracking_uri('sqlite:///mlruns/mlflow.db')\n"
+        f"model = mlflow.pyfunc.load_model('models:/xraydenoise@{alias}')\n"
+        "noisy = np.random.default_rng(0).random((1, 1, 40, 33), dtype=np.float32)\n"
+        "out = np.asarray(model.predict(noisy))\n"
+        "assert out.shape == noisy.shape and np.isfinite(out).all(), out.shape\n"
+    )
+    reproduced.run("python", "-c", script)
+
+
+def test_the_flow_gives_the_same_lock_as_dvc_repro_and_then_has_nothing_to_do(reproduced, fresh):
+    said = fresh.run("python", "-m", "pipeline")
+    assert "total_variation" in said
+    assert fresh.read("dvc.lock", "data.dvc") == reproduced.read("dvc.lock", "data.dvc")
+    assert "Nothing has changed" in fresh.run("python", "-m", "pipeline")
+
+
+def test_a_wrong_key_stops_before_any_compute(project):
+    project.params({"train.batchsize": 3})
+    said = project.run("python", "-m", "pipeline", fails=True)
+    assert said.strip() == "error: params.yaml: train.batchsize: Extra inputs are not permitted, found 3"

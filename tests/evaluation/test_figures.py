@@ -1,0 +1,48 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from xraydenoise.evaluation import figures, ranking
+from xraydenoise.evaluation.ranking import CompareConfig
+
+
+@pytest.fixture
+def examples() -> list[figures.Example]:
+    rng = np.random.default_rng(0)
+    targets = [rng.random((40, 56), dtype=np.float32), rng.random((300, 280), dtype=np.float32)]
+    names = {"noisy": 0.2, "median": 0.1, "best": 0.05}
+    return [
+        figures.Example({name: (target + sigma * rng.standard_normal(target.shape)).clip(0, 1) for name, sigma in names.items()}, target)
+        for target in targets
+    ]
+
+
+def test_pictures_of_mixed_sizes_are_drawn_with_the_same_bytes_each_time(examples: list[figures.Example], tmp_path: Path) -> None:
+    for name in ("first.png", "second.png"):
+        figures.pictures(examples, "truth", "Track noise, gaussian_20", tmp_path / name)
+    assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()
+    drawn = cv2.imread(str(tmp_path / "first.png"))
+    assert drawn.shape[1] > drawn.shape[0]
+    assert drawn.std() > 20
+
+
+def test_no_program_and_no_date_stand_in_a_figure(examples: list[figures.Example], tmp_path: Path) -> None:
+    figures.pictures(examples[:1], "truth", "one", tmp_path / "one.png")
+    assert b"tEXt" not in (tmp_path / "one.png").read_bytes()
+    assert b"tIME" not in (tmp_path / "one.png").read_bytes()
+
+
+@pytest.mark.parametrize("methods", [["median", "noisy"], ["median", "noisy", "small", "large"]])
+def test_gains_are_drawn_with_and_without_methods_to_compare(
+    make_scores: Callable[..., pd.DataFrame], methods: list[str], tmp_path: Path
+) -> None:
+    scores = make_scores()
+    ranked = ranking.rank(
+        scores[(scores["track"] == "noise") & scores["method"].isin(methods)], CompareConfig(resamples=100, confidence=0.9), 0
+    )
+    figures.gains(ranked[ranked["split"] == "test"], "Track noise", tmp_path / "gain.png")
+    assert cv2.imread(str(tmp_path / "gain.png")) is not None

@@ -1,0 +1,43 @@
+import sys
+import time
+
+import psutil
+import pytest
+
+from pipeline import command
+
+
+def test_lines_are_handed_on_as_they_are_printed():
+    lines: list[str] = []
+    command.run([sys.executable, "-c", "print('one'); print(); print('two')"], 20, lines.append, command.environment())
+    assert lines == ["one", "two"]
+
+
+def test_a_failing_stage_is_named_with_its_exit_code_and_last_words():
+    with pytest.raises(command.StageError, match="exit code 3\nthe reason"):
+        command.run([sys.executable, "-c", "print('the reason'); raise SystemExit(3)"], 20, lambda _: None, command.environment())
+
+
+def test_at_the_time_limit_the_whole_process_group_is_killed(tmp_path):
+    child = tmp_path / "child"
+    script = f"sleep 60 & echo $! > {child}; echo begun; wait"
+    begun = time.monotonic()
+    with pytest.raises(command.StageError, match="killed at its time limit"):
+        command.run(["sh", "-c", script], 1, lambda _: None, command.environment())
+    assert time.monotonic() - begun < 15
+    assert _gone(int(child.read_text()))
+
+
+def test_the_interpreter_of_the_flow_is_the_python_of_its_stages():
+    lines: list[str] = []
+    command.run(["python", "-c", "import sys; print(sys.prefix)"], 20, lines.append, command.environment())
+    assert lines == [sys.prefix]
+
+
+def _gone(number: int) -> bool:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if not psutil.pid_exists(number) or psutil.Process(number).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False

@@ -1,0 +1,122 @@
+"""A small finished project in a fresh folder: a real network, a ranking, a report; MLflow on real SQLite."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from xraydenoise import contracts
+from xraydenoise.models import dncnn
+from xraydenoise.registry import store
+from xraydenoise.registry.runs import Method
+
+NETWORK = {"kind": "dncnn", "channels": 4, "depth": 3, "unshuffle": 1, "batch_norm": False}
+CURVE = "step,loss,learning_rate,val_psnr\n10,0.5,0.001,\n20,0.25,0.001,21.5\n30,0.125,0.0005,\n"
+
+
+class Project:
+    """The current folder, and what stages would write there."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.methods = [self.method("dncnn"), self.method("median", learns=False)]
+
+    @staticmethod
+    def method(name: str, learns: bool = True, **params: Any) -> Method:
+        return Method(name, "noise", learns, {"seed": 7, "model": {"steps": 30, "network": NETWORK}, **params})
+
+    @staticmethod
+    def curve(rows: int) -> str:
+        """The head of the learning curve and its first rows."""
+        return "".join(CURVE.splitlines(keepends=True)[: rows + 1])
+
+    @staticmethod
+    def live(history: str) -> None:
+        """The history of a training that is under way."""
+        folder = Path("work/train/dncnn")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "history.csv").write_text(history)
+
+    @staticmethod
+    def train(seed: int = 0) -> None:
+        """The outputs of a finished training."""
+        network = dncnn.Config.model_validate(NETWORK).build()
+        generator = torch.Generator().manual_seed(seed)
+        state = {name: torch.randn(weights.shape, generator=generator) / 10 for name, weights in network.state_dict().items()}
+        folder, curves = Path("artifacts/train/dncnn"), Path("artifacts/curves")
+        for made in (folder, curves):
+            made.mkdir(parents=True, exist_ok=True)
+        save_file(state, folder / "weights.safetensors")
+        (folder / "config.json").write_text(json.dumps({"network": NETWORK, "steps": 30}))
+        (curves / "dncnn.csv").write_text(CURVE)
+
+    @staticmethod
+    def evaluate(name: str) -> None:
+        """The scores of a method, of which the mirror reads the bytes alone."""
+        folder = Path("artifacts/evaluate", name)
+        folder.mkdir(parents=True, exist_ok=True)
+        row = {"method": name, "track": "noise", "condition": "gaussian_10", "image": "a" * 8, "patient": "p", "setting": ""}
+        rows = [{**row, "split": split, "psnr": 30.0, "ssim": 0.9, "mse": 0.001} for split in ("val", "test")]
+        contracts.write(pd.DataFrame(rows), folder / "scores.parquet", contracts.Scores)
+
+    @staticmethod
+    def compare(gains: dict[str, float]) -> None:
+        """A ranking in which each method gains so many dB over the median filter, and a report."""
+        folder = Path("artifacts/compare")
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = []
+        for name, gain in gains.items():
+            for split, condition in [(split, condition) for split in ("val", "test") for condition in ("gaussian_10", "all")]:
+                row = {"track": "noise", "split": split, "condition": condition, "method": name, "images": 2, "patients": 2}
+                row |= {"psnr": 28.0 + gain, "ssim": 0.8, "mse": 0.001}
+                row |= {"gain_psnr": gain, "gain_psnr_low": gain - 0.5, "gain_psnr_high": gain + 0.5}
+                rows.append(row | {"gain_ssim": 0.01, "gain_ssim_low": 0.0, "gain_ssim_high": 0.02})
+        contracts.write(pd.DataFrame(rows), folder / "ranking.parquet", contracts.Ranking)
+        (folder / "report.md").write_text(f"# Report\n{gains}\n")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project in which no stage ran but those that make the track, and MLflow has no database."""
+    root = tmp_path / "project"
+    track = root / "artifacts/tracks/noise"
+    track.mkdir(parents=True)
+    contracts.write(contracts.empty(contracts.Track), track / "manifest.parquet", contracts.Track)
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return Project(root)
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new database, made once, since MLflow takes a second for each."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        with store.opened("x"):
+            pass
+    return folder / store.DATABASE
+
+
+@pytest.fixture
+def empty(fresh: Project, database: Path) -> Project:
+    """The same with a database, which moves in when it is opened."""
+    store.FOLDER.mkdir()
+    shutil.copyfile(database, store.DATABASE)
+    return fresh
+
+
+@pytest.fixture
+def project(empty: Project) -> Project:
+    """A project whose stages all ran: one model that gains 2 dB, and the median filter."""
+    empty.train()
+    empty.evaluate("dncnn")
+    empty.evaluate("median")
+    empty.compare({"dncnn": 2.0, "median": 0.0})
+    return empty

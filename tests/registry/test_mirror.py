@@ -1,0 +1,160 @@
+"""The mirror: one run a recipe, found again and never logged twice, whatever happened in between."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from xraydenoise.registry import mirror, store
+
+
+def shown(opened: store.Store) -> dict[str, list]:
+    """Runs by name, oldest first."""
+    found: dict[str, list] = {}
+    for run in opened.client.search_runs([opened.experiment], order_by=["attributes.start_time ASC"]):
+        found.setdefault(run.info.run_name, []).append(run)
+    return found
+
+
+def curve(opened: store.Store, run, key: str = "loss") -> list[tuple[int, float]]:
+    return [(point.step, point.value) for point in opened.client.get_metric_history(run.info.run_id, f"curve/{key}")]
+
+
+def test_a_finished_project_becomes_a_run_a_method_and_one_comparison(project):
+    Path("logs").mkdir()
+    Path("logs/train-dncnn.json").write_text(json.dumps({"seconds": 12.5, "device": "cpu", "resumed": False}))
+    with store.opened("x") as opened:
+        mirror.everything(opened, project.methods)
+        found = shown(opened)
+        assert {name: [run.info.status for run in runs] for name, runs in found.items()} == {
+            "dncnn": ["FINISHED"],
+            "median (noise)": ["FINISHED"],
+            "comparison": ["FINISHED"],
+        }
+        (trained,) = found["dncnn"]
+        assert trained.data.params["model.steps"] == "30"
+        assert trained.data.params["model.network.kind"] == "dncnn"
+        assert trained.data.tags["track"] == "noise"
+        assert trained.data.metrics["test/all/gain_psnr"] == 2.0
+        assert trained.data.metrics["val/gaussian_10/ssim"] == 0.8
+        assert trained.data.metrics["time/train/seconds"] == 12.5
+        assert "time/train/resumed" not in trained.data.metrics
+        assert curve(opened, trained) == [(10, 0.5), (20, 0.25), (30, 0.125)]
+        assert curve(opened, trained, "val_psnr") == [(20, 21.5)]
+        assert {file.path for file in opened.client.list_artifacts(found["comparison"][0].info.run_id)} == {"ranking.parquet", "report.md"}
+
+
+def test_mirroring_again_logs_nothing(project):
+    with store.opened("x") as opened:
+        assert mirror.everything(opened, project.methods) != []
+        first = snapshot(opened)
+        for _ in range(3):
+            assert mirror.everything(opened, project.methods) == []
+            assert mirror.trainings(opened, project.methods) == []
+        assert snapshot(opened) == first
+
+
+def snapshot(opened: store.Store) -> list:
+    found = [run for runs in shown(opened).values() for run in runs]
+    return [(run.info.run_id, run.info.status, run.data.to_dictionary(), curve(opened, run)) for run in found]
+
+
+def test_a_training_is_live_and_the_same_run_finishes(empty):
+    with store.opened("x") as opened:
+        empty.live(empty.curve(1))
+        mirror.trainings(opened, empty.methods)
+        (run,) = shown(opened)["dncnn"]
+        assert (run.info.status, curve(opened, run)) == ("RUNNING", [(10, 0.5)])
+        empty.live(empty.curve(2) + "30,0.1")
+        mirror.trainings(opened, empty.methods)
+        assert curve(opened, run) == [(10, 0.5), (20, 0.25)]
+        Path("work/train/dncnn/history.csv").unlink()
+        empty.train()
+        mirror.trainings(opened, empty.methods)
+        (ended,) = shown(opened)["dncnn"]
+        assert (ended.info.run_id, ended.info.status, len(curve(opened, ended))) == (run.info.run_id, "FINISHED", 3)
+
+
+def test_what_an_older_training_left_is_not_taken_for_the_current_one(project):
+    with store.opened("x") as opened:
+        mirror.everything(opened, project.methods)
+        changed = [project.method("dncnn", train={"batch": 8}), project.methods[1]]
+        assert mirror.trainings(opened, changed) == []
+        assert len(shown(opened)["dncnn"]) == 1
+
+
+def test_runs_that_a_crash_left_are_closed_once_their_recipe_is_gone(empty):
+    with store.opened("x") as opened:
+        empty.live(empty.curve(2))
+        mirror.trainings(opened, empty.methods)
+        mirror.trainings(opened, empty.methods)
+        assert [run.info.status for run in shown(opened)["dncnn"]] == ["RUNNING"]  # it may be resumed
+        mirror.trainings(opened, [empty.method("dncnn", train={"batch": 8})])
+        assert [run.info.status for run in shown(opened)["dncnn"]] == ["KILLED", "RUNNING"]
+
+
+def test_an_attempt_that_was_thrown_away_does_not_mix_with_the_next(empty):
+    with store.opened("x") as opened:
+        empty.live(empty.curve(2))
+        mirror.trainings(opened, empty.methods)
+        empty.live(empty.curve(1).replace("0.5", "0.75"))
+        mirror.trainings(opened, empty.methods)
+        first, second = shown(opened)["dncnn"]
+        assert (first.info.status, second.info.status) == ("KILLED", "RUNNING")
+        assert curve(opened, second) == [(10, 0.75)]
+
+
+def test_the_runs_of_another_clone_on_the_same_server_are_left_alone(empty):
+    with store.opened("x") as opened:
+        empty.live(empty.curve(1))
+        mirror.trainings(opened, empty.methods)
+    (store.FOLDER / "project").unlink()  # from now on this is another clone
+    with store.opened("x") as other:
+        mirror.trainings(other, [empty.method("dncnn", train={"batch": 8})])
+        assert [run.info.status for run in shown(other)["dncnn"]] == ["RUNNING", "RUNNING"]
+
+
+def test_other_weights_under_the_same_recipe_are_another_run(project):
+    with store.opened("x") as opened:
+        mirror.everything(opened, project.methods)
+        project.train(seed=1)
+        mirror.everything(opened, project.methods)
+        assert [run.info.status for run in shown(opened)["dncnn"]] == ["FINISHED", "FINISHED"]
+
+
+def test_a_new_evaluation_of_the_same_weights_shows_in_the_same_run(project):
+    with store.opened("x") as opened:
+        mirror.everything(opened, project.methods)
+        project.compare({"dncnn": 3.0, "median": 0.0})
+        assert "dncnn: 16 metrics" in mirror.everything(opened, project.methods)
+        found = shown(opened)
+        assert [run.data.metrics["test/all/gain_psnr"] for run in found["dncnn"]] == [3.0]
+        assert len(found["comparison"]) == 2
+
+
+def test_a_long_curve_is_logged_in_whole_rows(empty):
+    rows = [f"{step},{1 / step},0.001,{step / 10}" for step in range(1, 1501)]
+    empty.live("\n".join(["step,loss,learning_rate,val_psnr", *rows]) + "\n")
+    with store.opened("x") as opened:
+        mirror.trainings(opened, empty.methods)
+        (run,) = shown(opened)["dncnn"]
+        assert [len(curve(opened, run, key)) for key in ("loss", "learning_rate", "val_psnr")] == [1500] * 3
+
+
+def test_a_method_that_was_not_mirrored_has_no_run(project):
+    with store.opened("x") as opened, pytest.raises(ValueError, match="dncnn: has no run in MLflow yet"):
+        mirror.of(opened, project.methods[0])
+
+
+def test_a_comparison_that_is_missing_says_what_to_run(empty):
+    with store.opened("x") as opened, pytest.raises(FileNotFoundError, match="run the stage that writes it"):
+        mirror.everything(opened, empty.methods)
+
+
+def test_an_infinite_psnr_is_logged_once(project):
+    path = Path("artifacts/compare/ranking.parquet")
+    pd.read_parquet(path).assign(psnr=float("inf")).to_parquet(path)
+    with store.opened("x") as opened:
+        mirror.everything(opened, project.methods)
+        assert mirror.everything(opened, project.methods) == []

@@ -1,0 +1,105 @@
+"""MLflow's database: created once however many ask at once, whole or not at all, and at home where the project is."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from xraydenoise.registry import store
+
+AT_ONCE = """
+import os
+from xraydenoise.registry import store
+store.silence()
+import mlflow.store.tracking.sqlalchemy_store  # beforehand, so that all arrive at the same time
+children = []
+for _ in range(6):
+    if (child := os.fork()) == 0:
+        with store.opened("xraydenoise") as opened:
+            run = opened.client.create_run(opened.experiment)
+            opened.client.set_terminated(run.info.run_id)
+        os._exit(0)
+    children.append(child)
+print([os.waitpid(child, 0)[1] for child in children])
+"""
+
+
+def test_six_processes_that_open_a_new_store_at_once_all_find_it_whole(fresh):
+    ended = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("[0, 0, 0, 0, 0, 0]\n", "")
+    with store.opened("xraydenoise") as opened:
+        assert len(opened.client.search_runs([opened.experiment])) == 6
+    assert [experiment for (experiment,) in rows("SELECT name FROM experiments")] == ["Default", "xraydenoise"]
+    assert rows("PRAGMA journal_mode") == [("wal",)]
+
+
+def rows(query: str) -> list[tuple[str, ...]]:
+    connection = sqlite3.connect(store.DATABASE)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def test_opening_a_store_writes_into_mlruns_alone_and_leaves_the_environment(fresh, capfd):
+    before = sorted(fresh.root.iterdir())
+    with store.opened("xraydenoise"):
+        pass
+    assert sorted(fresh.root.iterdir()) == [*before, fresh.root / "mlruns"]
+    assert "MLFLOW_TRACKING_URI" not in os.environ
+    assert capfd.readouterr() == ("", "")
+
+
+def test_mlflow_does_not_phone_home(fresh):
+    from mlflow.telemetry.utils import is_telemetry_disabled
+
+    with store.opened("xraydenoise"):
+        assert is_telemetry_disabled()
+        assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_a_database_that_a_killed_process_left_half_made_is_made_anew(fresh):
+    store.FOLDER.mkdir()
+    store.DATABASE.with_name("mlflow.db.partial").write_bytes(b"half a database")
+    with store.opened("xraydenoise") as opened:
+        assert opened.client.get_experiment(opened.experiment).name == "xraydenoise"
+
+
+@pytest.mark.parametrize("name", ["plain", "a name with spaces #1, 20%20, é and ?"])
+def test_artifacts_are_found_again_after_the_project_was_moved(fresh, name, monkeypatch):
+    home = fresh.root / "first" / name
+    home.mkdir(parents=True)
+    monkeypatch.chdir(home)
+    Path("report.md").write_text("found")
+    with store.opened("xraydenoise") as opened:
+        run = opened.client.create_run(opened.experiment).info.run_id
+        opened.client.log_artifact(run, "report.md")
+    moved = fresh.root / "second" / name
+    shutil.move(home, moved)
+    monkeypatch.chdir(moved)
+    with store.opened("xraydenoise") as opened:
+        found = opened.client.download_artifacts(run, "report.md")
+        later = opened.client.create_run(opened.experiment).info.artifact_uri
+    assert Path(found).read_text() == "found"
+    assert "/second/" in later
+    assert not Path(home).exists()
+
+
+def test_an_experiment_that_was_deleted_in_the_pages_is_restored(fresh):
+    with store.opened("xraydenoise") as opened:
+        opened.client.delete_experiment(opened.experiment)
+    with store.opened("xraydenoise") as again:
+        assert again.experiment == opened.experiment
+
+
+def test_a_server_that_does_not_answer_is_one_clear_line_in_seconds(fresh, monkeypatch):
+    server = "http://someone:secret@127.0.0.1:9"  # discard: nothing listens
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(RuntimeError, match=r"^MLflow at http://127\.0\.0\.1:9: .*unset MLFLOW_TRACKING_URI"), store.opened("xraydenoise"):
+        pass
+    assert os.environ["MLFLOW_TRACKING_URI"] == server

@@ -1,0 +1,103 @@
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xraydenoise import contracts
+from xraydenoise.params import Params
+from xraydenoise.stages import baseline, compare, scoring
+
+Small = Callable[..., Params]
+
+
+@pytest.fixture
+def scored(small: Small) -> Params:
+    """All methods scored; what stands for a model averages five pixels square, which suits the smooth pictures."""
+    chosen = small()
+    for name in chosen.baselines:
+        baseline.run(chosen, name)
+    for name, model in chosen.models.items():
+        scoring.score(name, [scoring.Track(model.track)], partial(mean, 5), {}, 2, 2, "cpu")
+    frame = contracts.read(Path("artifacts/tracks/noise/manifest.parquet"), contracts.Track)
+    native = {"native_height": frame["height"], "native_width": frame["width"], "spacing": np.nan, "bits": 16}
+    frame = frame.assign(source="clinic", file="a.png", view=None, label=None, licence="CC BY 4.0", **native)
+    Path("artifacts/ingest").mkdir()
+    contracts.write(frame, Path("artifacts/ingest/manifest.parquet"), contracts.Images)
+    return chosen
+
+
+def mean(size: int, _track: str, _condition: str, noisy: np.ndarray) -> np.ndarray:
+    edged = np.pad(noisy, size // 2, mode="reflect")
+    return np.lib.stride_tricks.sliding_window_view(edged, (size, size)).mean(axis=(2, 3)).astype(np.float32)
+
+
+def test_everything_that_is_promised_is_written(scored: Params) -> None:
+    compare.run(scored)
+    found = sorted(path.name for path in Path("artifacts/compare").iterdir())
+    figures = ["gain-enhanced.png", "gain-noise.png"]
+    figures += ["pictures-enhanced-system_a.png", "pictures-noise-gaussian_05.png", "pictures-noise-gaussian_20.png"]
+    assert found == sorted([*figures, "gain.csv", "ranking.csv", "ranking.md", "ranking.parquet", "report.md"])
+    report = Path("artifacts/compare/report.md").read_text(encoding="utf-8")
+    assert all(f"({name})" in report for name in figures)
+    assert "| clinic | CC BY 4.0 |" in report
+    contracts.read(Path("artifacts/compare/ranking.parquet"), contracts.Ranking)
+
+
+def test_the_metrics_are_those_of_test_over_all_conditions(scored: Params) -> None:
+    compare.run(scored)
+    found = json.loads(Path("artifacts/metrics.json").read_text(encoding="utf-8"))
+    noise = next(name for name, model in scored.models.items() if model.track == "noise")
+    assert found["chosen"] == noise
+    assert found["champion_gain_psnr"] == found["noise"][noise]["gain_psnr"]
+    assert set(found["enhanced"]) == {*scored.baselines, *(name for name, model in scored.models.items() if model.track == "enhanced")}
+    scores = contracts.read(Path(f"artifacts/evaluate/{noise}/scores.parquet"), contracts.Scores)
+    assert found["noise"][noise]["psnr"] == pytest.approx(scores[scores["split"] == "test"]["psnr"].mean(), abs=1e-5)
+    gains = pd.read_csv("artifacts/compare/gain.csv")
+    assert list(gains.columns) == ["method", "track", "label", "gain_psnr", "low", "high"]
+    assert gains["label"].is_unique
+
+
+def test_the_same_bytes_come_out_again(scored: Params) -> None:
+    def files() -> dict[str, bytes]:
+        compare.run(scored)
+        return {path.name: path.read_bytes() for path in [*Path("artifacts/compare").iterdir(), Path("artifacts/metrics.json")]}
+
+    assert files() == files()
+
+
+def test_methods_that_are_no_longer_in_params_are_named_and_left_out(scored: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    scoring.score("retired", [scoring.Track("noise")], partial(mean, 3), {}, 2, 2, "cpu")
+    compare.run(scored)
+    assert "retired not in params" in capsys.readouterr().out
+    assert "retired" not in Path("artifacts/compare/ranking.csv").read_text(encoding="utf-8")
+
+
+def test_the_table_is_printed_with_the_timings_of_this_machine(scored: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    compare.run(scored)
+    text = capsys.readouterr().out
+    assert "track noise: 12 test images of 6 patients" in text
+    assert "* chosen on val" in text
+    assert "seconds" not in Path("artifacts/compare/report.md").read_text(encoding="utf-8")
+
+
+def test_a_track_without_a_model_is_compared_by_its_baselines(scored: Params) -> None:
+    models = {name: model for name, model in scored.models.items() if model.track == "noise"}
+    compare.run(scored.model_copy(update={"models": models}))
+    assert Path("artifacts/compare/pictures-enhanced-system_a.png").exists()
+
+
+def test_methods_scored_on_other_pictures_are_refused(scored: Params) -> None:
+    path = Path("artifacts/evaluate/median/scores.parquet")
+    contracts.write(contracts.read(path, contracts.Scores).iloc[1:], path, contracts.Scores)
+    with pytest.raises(ValueError, match="1 are not shared"):
+        compare.run(scored)
+
+
+def test_a_method_that_was_not_scored_is_an_error_that_tells_what_to_run(scored: Params) -> None:
+    Path("artifacts/evaluate/noisy/scores.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match=r"noisy.*dvc repro"):
+        compare.run(scored)

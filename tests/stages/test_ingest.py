@@ -1,0 +1,174 @@
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from xraydenoise import contracts
+from xraydenoise.data import store
+from xraydenoise.data.decode import decode
+from xraydenoise.data.prepare import IngestConfig, SplitConfig
+from xraydenoise.data.sources import folder, phantom, sample
+from xraydenoise.params import MachineConfig, Params
+from xraydenoise.stages import download, ingest
+
+CHESTS = phantom.Config(kind="phantom", path=Path("a"), patients=6, images_per_patient=2, size=96, seed=1)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project with an empty inbox."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "inbox/images").mkdir(parents=True)
+    return tmp_path
+
+
+def params(max_bad: float = 0.5, seed: int = 7, **datasets: object) -> Params:
+    config = IngestConfig(size=64, max_megapixels=64, max_bad=max_bad, split=SplitConfig(train=0.6, val=0.2, test=0.2))
+    inbox = folder.Config(kind="folder", path=Path("inbox"))
+    return Params.model_construct(
+        seed=seed, machine=MachineConfig(device="cpu", threads=2), datasets={**datasets, "inbox": inbox}, ingest=config
+    )
+
+
+def run(chosen: Params) -> None:
+    """Download every dataset and hand it over as data.dvc does, then ingest."""
+    for name in chosen.datasets:
+        download.run(chosen, name)
+    shutil.rmtree("data", ignore_errors=True)
+    shutil.copytree("downloads", "data")
+    ingest.run(chosen)
+
+
+def images() -> pd.DataFrame:
+    return contracts.read(Path("artifacts/ingest/manifest.parquet"), contracts.Images)
+
+
+def quarantine() -> pd.DataFrame:
+    return contracts.read(Path("artifacts/ingest/quarantine.parquet"), contracts.Quarantine)
+
+
+def test_every_picture_stands_in_the_store_at_the_working_size(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(params(chests=CHESTS))
+    table = images()
+    assert (len(table), table["patient"].nunique(), set(table["split"])) == (12, 6, {"train", "val", "test"})
+    assert (table[["height", "width"]] == 64).all().all()
+    pixels = store.open_store(Path("artifacts/tracks/noise/targets.npy"))
+    assert pixels.size == 12 * 64 * 64
+    for row in table.itertuples():
+        native = decode(Path("data") / row.source / row.file, 1).pixels
+        means = cv2.resize(native.astype(np.float32) / 65535, (64, 64), interpolation=cv2.INTER_AREA)
+        np.testing.assert_allclose(store.read(pixels, row.offset, row.height, row.width), means, atol=1e-5)
+    assert quarantine().empty
+    assert Path("artifacts/ingest/quarantine.md").read_text().startswith("# Quarantine\n\n0 of 12 files")
+    assert "ingest: 12 pictures of 6 patients (train " in capsys.readouterr().out
+
+
+def test_the_track_says_the_same_as_the_images(project: Path) -> None:
+    run(params(chests=CHESTS))
+    track = contracts.read(Path("artifacts/tracks/noise/manifest.parquet"), contracts.Track)
+    pd.testing.assert_frame_equal(track, images()[list(track.columns)])
+
+
+def test_the_same_data_give_the_same_bytes(project: Path) -> None:
+    run(params(chests=CHESTS))
+    first = {path: path.read_bytes() for path in Path("artifacts").rglob("*.*")}
+    Path("artifacts/ingest/left_by_an_earlier_run").touch()
+    run(params(chests=CHESTS))
+    assert {path: path.read_bytes() for path in Path("artifacts").rglob("*.*")} == first
+    assert len(first) == 5
+
+
+def test_a_refused_file_is_told_counted_and_listed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("inbox/images/broken.png").write_text("no | image")
+    Path("inbox/images/empty.jpg").touch()
+    run(params(chests=CHESTS))
+    assert quarantine()[["source", "file", "reason"]].to_numpy().tolist() == [
+        ["inbox", "files/images/broken.png", "not_an_image"],
+        ["inbox", "files/images/empty.jpg", "empty"],
+    ]
+    assert len(images()) == 12
+    assert "2 of 14 files are in quarantine (1 empty, 1 not_an_image); see artifacts/ingest/quarantine.md" in capsys.readouterr().out
+    assert "| inbox | files/images/empty.jpg | empty | 0 bytes |" in Path("artifacts/ingest/quarantine.md").read_text()
+
+
+def test_too_many_bad_files_stop_the_stage_and_the_quarantine_says_which(project: Path) -> None:
+    Path("inbox/images/broken.png").write_text("no image")
+    with pytest.raises(
+        ValueError, match=r"1 of 13 files are unusable, .*max_bad allows a share of 0\.05; the first is files/images/broken\.png"
+    ):
+        run(params(max_bad=0.05, chests=CHESTS))
+    assert len(quarantine()) == 1
+    assert not Path("artifacts/ingest/manifest.parquet").exists()
+
+
+def test_files_that_are_all_bad_stop_the_stage_whatever_is_allowed(project: Path) -> None:
+    Path("inbox/images/broken.png").write_text("no image")
+    with pytest.raises(ValueError, match="1 of 1 files are unusable"):
+        run(params(max_bad=1))
+
+
+def test_no_image_at_all_is_refused_with_the_way_out(project: Path) -> None:
+    with pytest.raises(ValueError, match="no image in inbox; put images into inbox/images, or name another dataset"):
+        run(params())
+
+
+def test_fewer_than_three_patients_are_refused(project: Path) -> None:
+    with pytest.raises(ValueError, match="found 2 patients"):
+        run(params(chests=CHESTS.model_copy(update={"patients": 2})))
+
+
+def test_a_picture_that_two_patients_share_is_kept_once_and_joins_them(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(params(chests=CHESTS))
+    before = images()
+    first, second = Path("data/chests/files/p0001_000.png"), Path("data/chests/files/p0004_001.png")
+    shutil.copyfile(first, "inbox/images/x.png")
+    shutil.copyfile(second, "inbox/images/y.png")
+    Path("inbox/images/images.csv").write_text("file,patient_id\nx.png,P9\ny.png,P9\n")
+    run(params(max_bad=0, chests=CHESTS))  # a duplicate is not bad
+    after = images()
+    assert list(after["image"]) == list(before["image"])
+    assert set(after.loc[after["file"].isin(["files/p0001_000.png", "files/p0004_001.png"]), "patient"]) == {"chests:p0001"}
+    assert after.loc[after["patient"] == "chests:p0001", "split"].nunique() == 1
+    assert list(quarantine()["reason"]) == ["duplicate", "duplicate"]
+    assert quarantine()["detail"][0] == "the same picture as files/p0001_000.png of chests"
+    assert "2 of 14 files are in quarantine (2 duplicate)" in capsys.readouterr().out
+
+
+def test_a_file_without_a_patient_counts_as_its_own_and_this_is_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a/1", "b/1", "b/2"):
+        path = Path("inbox/images") / f"{name}.png"
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), np.random.default_rng(len(name) + ord(name[0]) + ord(name[2])).integers(0, 255, (80, 80), dtype=np.uint8))
+    run(params())
+    assert sorted(images()["patient"]) == ["inbox:files/images/a/1", "inbox:files/images/b/1", "inbox:files/images/b/2"]
+    assert "3 files name no patient, so each counts as its own; an images.csv" in capsys.readouterr().out
+
+
+def test_patients_of_one_name_in_two_datasets_are_two(project: Path) -> None:
+    run(params(chests=CHESTS, others=CHESTS.model_copy(update={"seed": 2})))
+    assert images()["patient"].nunique() == 12
+
+
+def test_a_folder_that_an_earlier_profile_left_is_ignored_aloud(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(params(chests=CHESTS, old=CHESTS.model_copy(update={"seed": 2})))
+    ingest.run(params(chests=CHESTS))
+    assert len(images()) == 12
+    assert "ingest: data/old is ignored: no dataset in params.yaml has this name" in capsys.readouterr().out
+
+
+def test_a_dataset_that_was_not_downloaded_stops_the_stage(project: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"data/inbox/manifest\.parquet: not there; run the stage"):
+        ingest.run(params())
+
+
+def test_the_sample_trains_on_a_mammogram_patient_and_tests_on_another(project: Path) -> None:
+    run(params(sample=sample.Config(kind="sample", path=Path("a")), seed=3))
+    table = images()
+    split = table.groupby("patient")["split"].first().to_dict()
+    assert split == {"sample:RG1": "train", "sample:P_00820": "train", "sample:RG3": "val", "sample:P_00173": "test"}
+    assert (len(table), quarantine().empty, list(table["bits"].unique())) == (10, True, [15, 10, 16])
+    assert table["native_height"].max() == 4736
+    assert set(table["view"]) >= {"chest PA", "lower leg R AP", "breast L CC"}

@@ -1,0 +1,133 @@
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from xraydenoise import contracts, models, params
+from xraydenoise.stages import train
+
+SAMPLE = Path(__file__).parents[2] / "profiles/sample.yaml"
+SHORT = {"batch": 4, "patch": 16, "warmup": 4, "validate_every": 10, "checkpoint_every": 0.001}
+
+
+@pytest.fixture
+def short(tracks: Path) -> Callable[..., params.Params]:
+    """The profile `sample` with small models that train for 20 steps on the CPU; keywords replace entries of `train`."""
+    sample = params.load(SAMPLE)
+
+    def short(**entries: object) -> params.Params:
+        machine = sample.machine.model_copy(update={"device": "cpu", "threads": 1})
+        network = sample.models["dncnn"].network.model_copy(update={"channels": 8, "depth": 3})
+        models = {name: model.model_copy(update={"steps": 20, "network": network}) for name, model in sample.models.items()}
+        settings = sample.train.model_copy(update=SHORT | entries)
+        return sample.model_copy(update={"machine": machine, "models": models, "train": settings})
+
+    return short
+
+
+def outputs(name: str, root: Path = Path()) -> list[bytes]:
+    files = [f"train/{name}/weights.safetensors", f"train/{name}/config.json", f"curves/{name}.csv"]
+    return [(root / "artifacts" / file).read_bytes() for file in files]
+
+
+@pytest.mark.parametrize("name", ["dncnn", "dncnn_enhanced"])
+def test_it_leaves_a_model_that_loads_its_curve_and_its_facts(name, short) -> None:
+    train.run(short(), name)
+    network = models.load(Path("artifacts/train", name), torch.device("cpu"))
+    facts = json.loads(Path("artifacts/train", name, "config.json").read_text())
+    curve = contracts.read(Path("artifacts/curves", f"{name}.csv"), contracts.History)
+    assert facts["parameters"] == models.parameters(network)
+    assert curve["step"].tolist() == [10, 20]
+    assert facts["best_val_psnr"] == pytest.approx(curve["val_psnr"].max())
+    assert facts["best_step"] == int(curve["step"][curve["val_psnr"].idxmax()])
+    assert {key: facts[key] for key in ("name", "steps_run", "stopped", "reproducible")} == {
+        "name": name,
+        "steps_run": 20,
+        "stopped": "budget",
+        "reproducible": True,
+    }
+    assert list(facts) == sorted(facts)
+
+
+def test_a_second_run_writes_the_same_bytes_and_leaves_no_work(short) -> None:
+    train.run(short(), "dncnn")
+    first = outputs("dncnn")
+    train.run(short(), "dncnn")
+    assert outputs("dncnn") == first
+    assert not Path("work/train/dncnn").exists()
+
+
+def test_timings_go_to_the_log_and_nowhere_else(short) -> None:
+    train.run(short(), "dncnn")
+    log = json.loads(Path("logs/train-dncnn.json").read_text())
+    assert log.keys() == {"seconds", "steps", "steps_per_second", "device", "resumed"}
+    assert log["steps"] == 20
+    assert not log["resumed"]
+
+
+def test_a_run_that_the_clock_ends_is_marked_as_not_reproducible(short) -> None:
+    train.run(short(max_minutes=1e-9), "dncnn")
+    facts = json.loads(Path("artifacts/train/dncnn/config.json").read_text())
+    assert facts["stopped"] == "max_minutes"
+    assert not facts["reproducible"]
+
+
+def test_val_takes_every_patient_once_before_one_a_second_time(tracks) -> None:
+    _, val = train.pictures("noise", torch.device("cpu"))
+    patients = contracts.read(Path("artifacts/tracks/noise/manifest.parquet"), contracts.Track).set_index("image")["patient"]
+    assert len(set(patients[list(val.images)][:2])) == 2
+    assert len(val.images) == 4
+
+
+def test_a_picture_smaller_than_a_crop_stops_it_before_training(short) -> None:
+    with pytest.raises(ValueError, match=r"train\.patch: 64 px is larger than training pictures"):
+        train.run(short(patch=64), "dncnn")
+
+
+@pytest.mark.parametrize("change", ["seed", "mixture", "pixels"])
+def test_a_checkpoint_of_another_recipe_is_not_taken(change, short) -> None:
+    whole = short()
+    before = train.recipe(whole, whole.models["dncnn"], torch.device("cpu"))
+    if change == "seed":
+        whole = whole.model_copy(update={"seed": 8})
+    elif change == "mixture":
+        whole = whole.model_copy(update={"mixtures": whole.mixtures | {"blind": whole.mixtures["system_a"]}})
+    else:
+        with Path("artifacts/tracks/noise/targets.npy").open("r+b") as file:
+            file.seek(-1, 2)
+            file.write(b"\x07")
+    assert train.recipe(whole, whole.models["dncnn"], torch.device("cpu")) != before
+
+
+def test_a_run_killed_half_way_ends_with_the_very_bytes_of_an_uninterrupted_one(
+    tracks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = yaml.safe_load(SAMPLE.read_text())
+    content["machine"] = {"device": "cpu", "threads": 1}
+    content["train"] |= SHORT | {"checkpoint_every": 0.2}
+    content["models"]["dncnn"] |= {"steps": 300, "network": {**content["models"]["dncnn"]["network"], "channels": 8, "depth": 3}}
+    (tracks / "params.yaml").write_text(yaml.safe_dump(content))
+    shutil.copytree(tracks, tmp_path / "uninterrupted")
+    command = [sys.executable, "-m", "xraydenoise", "train", "dncnn"]
+
+    with subprocess.Popen(command, cwd=tracks, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as killed:
+        while not (tracks / "work/train/dncnn/checkpoint.safetensors").exists():
+            assert killed.poll() is None
+            time.sleep(0.005)
+        killed.send_signal(signal.SIGKILL)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tracks / "artifacts/train/dncnn/weights.safetensors").exists()
+
+    subprocess.run(command, cwd=tracks, check=True, capture_output=True)
+    assert json.loads((tracks / "logs/train-dncnn.json").read_text())["resumed"]
+    monkeypatch.chdir(tmp_path / "uninterrupted")
+    train.run(params.load(), "dncnn")
+    assert outputs("dncnn", tracks) == outputs("dncnn")

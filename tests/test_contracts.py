@@ -1,0 +1,62 @@
+import pandas as pd
+import pandera.errors
+import pytest
+
+from xraydenoise import contracts
+
+
+def track(**changes):
+    row = {"image": "abcdef01", "patient": "p", "split": "train", "offset": 0, "height": 8, "width": 8}
+    return pd.DataFrame([row, row | {"image": "abcdef02", "offset": 64} | changes])
+
+
+@pytest.mark.parametrize("name", ["manifest.parquet", "manifest.csv"])
+def test_a_manifest_reads_back_as_it_was_written(tmp_path, name):
+    contracts.write(track(), tmp_path / name, contracts.Track)
+    pd.testing.assert_frame_equal(contracts.read(tmp_path / name, contracts.Track), track())
+
+
+def test_the_same_table_gives_the_same_bytes(tmp_path):
+    for name in ("one.parquet", "two.parquet"):
+        contracts.write(track(), tmp_path / name, contracts.Track)
+    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "column"),
+    [({"split": "dev"}, "split"), ({"offset": -1}, "offset"), ({"image": "abcdef01"}, "image"), ({"more": 1}, "more")],
+)
+def test_a_table_that_breaks_its_contract_is_not_written(tmp_path, changes, column):
+    with pytest.raises(ValueError, match=f"is no table of Track.*{column}"):
+        contracts.write(track(**changes), tmp_path / "manifest.parquet", contracts.Track)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_patient_in_two_splits_is_refused():
+    frame = pd.DataFrame(
+        {
+            "image": ["a-identity", "b-identity"],
+            "parent": ["a", "b"],
+            "preset": "identity",
+            "patient": "p",
+            "split": ["train", "test"],
+            "top": 0,
+            "left": 0,
+            "offset": [0, 64],
+            "height": 8,
+            "width": 8,
+        }
+    )
+    with pytest.raises(pandera.errors.SchemaError, match="a patient stands in two splits"):
+        contracts.Regions.validate(frame)
+
+
+def test_a_manifest_that_is_not_there_names_the_way_to_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match="dvc repro"):
+        contracts.read(tmp_path / "manifest.parquet", contracts.Track)
+
+
+@pytest.mark.parametrize("schema", contracts.Table.__subclasses__())
+def test_an_empty_table_keeps_its_contract(schema, tmp_path):
+    contracts.write(contracts.empty(schema), tmp_path / "empty.parquet", schema)
+    assert len(contracts.read(tmp_path / "empty.parquet", schema)) == 0

@@ -1,0 +1,46 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from xraydenoise.__main__ import STAGES, main
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_help_lists_every_command():
+    shown = subprocess.run([sys.executable, "-m", "xraydenoise", "--help"], capture_output=True, text=True, check=True).stdout
+    for command in (*STAGES, "check", "profile", "ui"):
+        assert f"\n    {command} " in shown
+
+
+def test_a_wrong_value_is_one_line_on_stderr_and_an_exit_code(project, capsys):
+    text = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(text.replace("sigma: 0.2,", "sigma: -0.2,"))
+    assert main(["check"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("error: params.yaml: conditions.noise.gaussian_20")
+
+
+def test_a_name_that_params_does_not_have_is_refused_with_those_it_has(project, capsys):
+    assert main(["train", "resnet"]) == 1
+    assert "'resnet' is not in `models` of params.yaml; found dncnn" in capsys.readouterr().err
+
+
+def test_the_pages_of_mlflow_before_a_run_say_what_to_type(project, capsys):
+    assert main(["ui"]) == 1
+    assert "`make run` writes it" in capsys.readouterr().err
+
+
+def test_good_params_are_said_to_be_good(project, capsys):
+    assert main(["check"]) == 0
+    assert "every entry is good" in capsys.readouterr().out

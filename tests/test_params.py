@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from xraydenoise import params
+
+ROOT = Path(__file__).parents[1]
+
+
+def entry(content, path):
+    for part in path.split(".")[:-1]:
+        content = content[part]
+    return content, path.split(".")[-1]
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """What `load` says of params.yaml with one entry changed."""
+
+    def change(path, value):
+        content = yaml.safe_load((ROOT / "params.yaml").read_text())
+        section, key = entry(content, path)
+        section[key] = value
+        changed = tmp_path / "params.yaml"
+        changed.write_text(yaml.safe_dump(content))
+        with pytest.raises(ValueError, match=r"params\.yaml") as error:
+            params.load(changed)
+        return str(error.value)
+
+    return change
+
+
+@pytest.mark.parametrize("profile", sorted((ROOT / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_profile_is_good(profile):
+    params.load(profile)
+
+
+def test_the_params_are_frozen():
+    checked = params.load(ROOT / "params.yaml")
+    with pytest.raises(ValueError, match="frozen"):
+        checked.seed = 1
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("seed", -1, ["seed", "greater than or equal to 0", "-1"]),
+        ("machine.cores", 3, ["machine.cores", "Extra inputs", "3"]),
+        ("conditions.noise.gaussian_10.sigma", -0.1, ["conditions.noise.gaussian_10", "sigma", "-0.1"]),
+        ("conditions.noise.gaussian_10.kind", "gausian", ["conditions.noise.gaussian_10", "gausian", "gaussian", "quantum"]),
+        ("mixtures.blind", [], ["mixtures.blind"]),
+        ("models.dncnn.network.kind", "dncn", ["models.dncnn.network", "dncn", "unet"]),
+        ("models.dncnn.network.width", 64, ["models.dncnn.network", "width", "64"]),
+        ("models.dncnn.mixture", "clean", ["models.dncnn.mixture", "clean", "blind"]),
+        ("models.dncnn.objective", "psnr", ["models.dncnn.objective", "psnr", "mse"]),
+        ("models.dncnn.steps", "many", ["models.dncnn.steps", "many"]),
+        ("models.median", None, ["models.median"]),
+        ("datasets.sample.kind", "samples", ["datasets.sample", "samples", "kaggle"]),
+        ("enhance.presets", ["sharpest"], ["enhance.presets", "sharpest", "identity"]),
+        ("label.overlap", 1, ["label.overlap", "1"]),
+        ("ingest.split", {"train": 0.9, "val": 0.2, "test": 0.2}, ["ingest.split"]),
+        ("baselines.median.sizes", [2], ["baselines.median", "2"]),
+    ],
+)
+def test_a_wrong_entry_is_named_with_the_value_and_what_is_allowed(refused, path, value, said):
+    line = refused(path, value)
+    for part in said:
+        assert part in line
+    assert len(line.splitlines()) <= 2
+
+
+def test_baselines_without_the_median_are_refused(refused):
+    assert "median must be there" in refused("baselines", {"noisy": {"kind": "noisy"}})
+
+
+def test_a_model_with_the_name_of_a_baseline_is_refused(refused):
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    assert "name both a model and a baseline" in refused("models.noisy", content["models"]["dncnn"])
+
+
+def test_a_file_that_is_not_yaml_is_refused_with_its_name(tmp_path):
+    (tmp_path / "params.yaml").write_text("seed: [1")
+    with pytest.raises(ValueError, match="is not YAML"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_no_file_at_all_is_refused_with_the_way_out(tmp_path):
+    with pytest.raises(ValueError, match="run from the project's root"):
+        params.load(tmp_path / "params.yaml")

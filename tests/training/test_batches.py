@@ -1,0 +1,111 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from xraydenoise.noise import Noise
+from xraydenoise.noise.gaussian import Config as Gaussian
+from xraydenoise.training.batches import Batches, Pictures, validation
+
+
+def shift(mean: float) -> Gaussian:
+    """Noise that only adds `mean`, so that a crop tells which noise it got."""
+    return Gaussian(kind="gaussian", mean=mean, sigma=0.0, clip=False)
+
+
+NONE = shift(0.0)
+
+
+@pytest.fixture
+def numbered() -> Pictures:
+    """Pictures of several sizes whose every pixel is another number: its place in the store."""
+    sizes = [(20, 31), (16, 16), (40, 17)]
+    offset = np.cumsum([0] + [height * width for height, width in sizes]).tolist()
+    store = torch.arange(offset[-1], dtype=torch.int16)
+    heights, widths = ([size[side] for size in sizes] for side in (0, 1))
+    return Pictures(["a", "b", "c"], offset[:-1], heights, widths, store, store)
+
+
+def places(batch: Tensor) -> np.ndarray:
+    return np.rint(batch[:, 0].double().numpy() * 65535).astype(int)  # (B, P, P)
+
+
+def test_every_crop_is_a_square_of_one_picture_in_one_of_eight_symmetries(numbered: Pictures) -> None:
+    batches = Batches(numbered, [NONE], batch=64, patch=8, seed=0)
+    seen, pictures = set(), set()
+    for step in range(10):
+        for crop in places(batches(step)[1]):
+            picture = int(np.searchsorted(numbered.offset, crop.min(), side="right")) - 1
+            height, width = numbered.height[picture], numbered.width[picture]
+            whole = numbered.offset[picture] + np.arange(height * width).reshape(height, width)
+            top, left = divmod(int(crop.min()) - numbered.offset[picture], width)
+            square = whole[top : top + 8, left : left + 8]
+            turns = [np.rot90(side, turn) for side in (square, square.T) for turn in range(4)]
+            (symmetry,) = (number for number, turned in enumerate(turns) if np.array_equal(turned, crop))
+            seen.add(symmetry)
+            pictures.add(picture)
+    assert seen == set(range(8))
+    assert pictures == {0, 1, 2}
+
+
+def test_crops_reach_every_corner_of_a_picture(numbered: Pictures) -> None:
+    batches = Batches(numbered, [NONE], batch=64, patch=15, seed=0)
+    seen = np.concatenate([places(batches(step)[1]).ravel() for step in range(20)])
+    assert set(seen) == set(range(numbered.targets.numel()))
+
+
+def test_input_and_target_are_the_same_crop_of_two_stores(numbered: Pictures) -> None:
+    paired = replace(numbered, inputs=numbered.targets + 1000)
+    noisy, target = Batches(paired, [NONE], batch=16, patch=8, seed=0)(0)
+    np.testing.assert_array_equal(places(noisy), places(target) + 1000)
+
+
+def test_a_batch_depends_on_seed_and_step_alone(numbered: Pictures) -> None:
+    noise = Gaussian(kind="gaussian", mean=0.0, sigma=0.1, clip=False)
+    batches = Batches(numbered, [noise], batch=4, patch=8, seed=0)
+    later = [batches(step) for step in (3, 4)]
+    again = Batches(numbered, [noise], batch=4, patch=8, seed=0)(4)
+    other = Batches(numbered, [noise], batch=4, patch=8, seed=1)(4)
+    assert all(torch.equal(one, two) for one, two in zip(later[1], again, strict=True))
+    assert not torch.equal(later[0][1], later[1][1])
+    assert not torch.equal(other[1], later[1][1])
+
+
+@pytest.mark.parametrize("batch", [1, 3, 16])
+def test_each_noise_of_a_mixture_gets_its_share_of_the_crops(numbered: Pictures, batch: int) -> None:
+    mixture: list[Noise] = [shift(mean) for mean in (0.25, 0.5, 0.75)]
+    batches = Batches(numbered, mixture, batch=batch, patch=8, seed=0)
+    added = torch.cat([(noisy - target).mean(dim=(1, 2, 3)) for noisy, target in (batches(step) for step in range(12))])
+    counts = [int((added - noise.mean).abs().lt(0.01).sum()) for noise in mixture]
+    assert counts == [4 * batch] * 3
+
+
+def test_pictures_smaller_than_a_crop_are_refused_by_name(numbered: Pictures) -> None:
+    with pytest.raises(ValueError, match=r"train\.patch: 17 px is larger than training pictures b \(16x16\) \(px\); use a smaller patch"):
+        Batches(numbered, [NONE], batch=4, patch=17, seed=0)
+
+
+def test_no_training_picture_is_refused_with_the_way_out(numbered: Pictures) -> None:
+    with pytest.raises(ValueError, match=r"ingest\.split"):
+        Batches(replace(numbered, images=[]), [NONE], batch=4, patch=8, seed=0)
+
+
+def test_val_takes_every_picture_once_before_one_comes_with_a_second_noise(numbered: Pictures) -> None:
+    pairs = validation(numbered, [shift(0.25), shift(0.5)], seed=0, limit=5)
+    sizes = [tuple(noisy.shape[-2:]) for noisy, _ in pairs]
+    added = [round(float((noisy - target).mean()), 2) for noisy, target in pairs]
+    assert sizes == [(20, 31), (16, 16), (40, 17), (20, 31), (16, 16)]
+    assert added == [0.25, 0.5, 0.25, 0.5, 0.25]
+
+
+def test_val_noise_of_a_picture_does_not_depend_on_the_other_pictures(numbered: Pictures) -> None:
+    noise = Gaussian(kind="gaussian", mean=0.0, sigma=0.1, clip=True)
+    alone = replace(numbered, images=["c"], offset=numbered.offset[2:], height=[40], width=[17])
+    assert torch.equal(validation(numbered, [noise], 0, 3)[2][0], validation(alone, [noise], 0, 3)[0][0])
+
+
+def test_without_val_pictures_the_way_out_is_named(numbered: Pictures) -> None:
+    with pytest.raises(ValueError, match="no val picture"):
+        validation(replace(numbered, images=[]), [NONE], 0, 16)

@@ -1,0 +1,114 @@
+import math
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from xraydenoise import models
+from xraydenoise.models.dncnn import Config as DnCNN
+from xraydenoise.noise.gaussian import Config as Gaussian
+from xraydenoise.training import TrainConfig, loop
+from xraydenoise.training.batches import Batches, Pictures, validation
+from xraydenoise.training.objectives import objective
+
+CPU = torch.device("cpu")
+NOISE = Gaussian(kind="gaussian", mean=0.0, sigma=0.1, clip=True)
+NETWORK = DnCNN(kind="dncnn", channels=16, depth=4, unshuffle=2, batch_norm=True)
+
+
+@pytest.fixture
+def state() -> loop.State:
+    return loop.begin(models.initialised(NETWORK, 0), CPU, 1e-4)
+
+
+@pytest.fixture
+def fit(pictures: Pictures) -> Callable[..., Iterator[loop.Step]]:
+    """Training on four of the pictures, chosen on the other two."""
+
+    def fit(state: loop.State, config: TrainConfig, steps: int, rate: float = 3e-3) -> Iterator[loop.Step]:
+        batches = Batches(pictures, [NOISE], config.batch, config.patch, seed=0)
+        return loop.fit(state, batches, validation(pictures, [NOISE], 0, 2), objective("mse"), steps, rate, config)
+
+    return fit
+
+
+def test_the_learning_rate_rises_evenly_then_falls_to_zero() -> None:
+    rates = [loop.schedule(step, steps=100, warmup=10) for step in range(101)]
+    assert rates[:10] == pytest.approx([step / 10 for step in range(1, 11)])
+    assert rates[10] == 1
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[100] == pytest.approx(0)
+    assert all(earlier >= later for earlier, later in pairwise(rates[10:]))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_training_learns_to_denoise_pictures_it_has_not_seen(state, fit, config, pictures, precision) -> None:
+    untouched = loop.psnr(state.averaged, validation(pictures, [NOISE], 0, 2))
+    steps = list(fit(state, config(precision=precision, validate_every=40), steps=120))
+    assert len(steps) == 120
+    assert state.best_val_psnr > untouched + 3
+    assert steps[-1].loss < steps[39].loss
+
+
+def test_it_tells_loss_and_psnr_where_it_validates_and_after_the_last_step(state, fit, config) -> None:
+    steps = list(fit(state, config(), steps=25))
+    assert [step.step for step in steps if step.val_psnr is not None] == [10, 20, 25]
+    assert [step.step for step in steps if step.loss is not None] == [10, 20, 25]
+    assert state.history == [step for step in steps if step.loss is not None]
+    assert state.stopped == "budget"
+
+
+def test_the_best_weights_are_those_of_the_best_validation(state, fit, config, pictures) -> None:
+    list(fit(state, config(), steps=60))
+    best = max(state.history, key=lambda step: step.val_psnr)
+    assert (state.best_step, state.best_val_psnr) == (best.step, best.val_psnr)
+    state.averaged.load_state_dict(state.best)
+    assert loop.psnr(state.averaged, validation(pictures, [NOISE], 0, 2)) == best.val_psnr
+
+
+def test_training_ends_when_val_has_not_improved_for_long(state, fit, config) -> None:
+    state.best_val_psnr = 99.0
+    steps = list(fit(state, config(patience=2), steps=60))
+    assert len(steps) == 20
+    assert state.stopped == "patience"
+
+
+def test_a_wall_clock_cap_ends_training_and_still_validates(state, fit, config) -> None:
+    steps = list(fit(state, config(max_minutes=1e-9), steps=60))
+    assert len(steps) == 1
+    assert steps[0].val_psnr is not None
+    assert state.stopped == "max_minutes"
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_learning_rate(state, fit, config) -> None:
+    with torch.no_grad():
+        state.network.last.bias.fill_(math.nan)
+    with pytest.raises(RuntimeError, match=r"step 10: the loss is nan at learning rate 0\.00"):
+        list(fit(state, config(), steps=60))
+
+
+def test_a_warm_up_longer_than_the_budget_is_refused(state, fit, config) -> None:
+    with pytest.raises(ValueError, match=r"train\.warmup: 60 steps are no fewer than the model's 60"):
+        next(fit(state, config(warmup=60), steps=60))
+
+
+def test_the_average_follows_weights_and_running_statistics_and_starts_fast() -> None:
+    network, averaged = (nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)) for _ in range(2))
+    with torch.no_grad():
+        for tensor, value in ((network[0].weight, 1.0), (averaged[0].weight, 0.0), (network[1].running_mean, 4.0)):
+            tensor.fill_(value)
+    network[1].num_batches_tracked.fill_(9)
+    loop.average(averaged, network, decay=0.75, step=1000)
+    torch.testing.assert_close(averaged[0].weight, torch.full((2, 1, 3, 3), 0.25))
+    torch.testing.assert_close(averaged[1].running_mean, torch.ones(2))
+    assert averaged[1].num_batches_tracked == 9
+    loop.average(averaged, network, decay=0.99, step=0)
+    torch.testing.assert_close(averaged[0].weight, torch.full((2, 1, 3, 3), 0.25 + 0.9 * 0.75))
+
+
+def test_training_leaves_the_global_generator_alone(state, fit, config) -> None:
+    before = torch.get_rng_state()
+    list(fit(state, config(), steps=12))
+    assert torch.equal(torch.get_rng_state(), before)
