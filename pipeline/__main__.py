@@ -9,8 +9,10 @@ from pathlib import Path
 
 from pipeline import command, graph, lock, report, versions
 from xraydenoise import params
+from xraydenoise.stages import check
 
 HOME = Path(".prefect")  # the flow's own Prefect: database and logs, of this project alone
+NOTE = HOME / "order"
 
 
 def main() -> int:
@@ -26,6 +28,7 @@ def main() -> int:
     begun = time.monotonic()
     try:
         checked = params.load()
+        check.run(checked)
         versions.keep_inbox()
         plan = graph.plan()
     except Exception as error:
@@ -54,14 +57,14 @@ def _flow(checked: params.Params, plan: graph.Plan, begun: float) -> int:
         os.environ.setdefault(name, value)
     from pipeline import flow  # Prefect reads its settings when it is imported
 
-    before = lock.stages()
+    lock.remember(NOTE)
     try:
         flow.run(checked, plan)
     except command.StageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     finally:
-        lock.order(before, plan.order)
+        lock.order(NOTE, plan.order)
     print(f"\nDone in {time.monotonic() - begun:.0f} s.\n")
     print(report.table(checked))
     return 0

@@ -12,6 +12,7 @@ from xraydenoise.leash import tie_to_parent
 # What a command needs is imported when it runs: params alone knows every room, torch included, and --help should not wait for that.
 
 STAGES = {
+    "check": "check params.yaml and the weights, and stop",
     "download": "fetch one dataset and list its files",
     "ingest": "decode, scale, split by patient, write the pixel store",
     "enhance": "apply the named presets and keep a region of each picture",
@@ -57,14 +58,13 @@ def _parser() -> argparse.ArgumentParser:
         "XRAYDENOISE_TRACEBACK=1 shows where an error arose.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("check", help="check params.yaml and stop")
     profile = commands.add_parser("profile", help="put another profile into params.yaml")
     profile.add_argument("name", help="a file in profiles/, without its .yaml")
     profile.add_argument("--force", action="store_true", help="overwrite a params.yaml that you have edited")
     ui = commands.add_parser("ui", help="MLflow's pages, on loopback only")
     ui.add_argument("--port", type=int, default=5000)
     for stage, text in STAGES.items():
-        command = commands.add_parser(stage, help=f"stage: {text}", description=text)
+        command = commands.add_parser(stage, help=text, description=text)
         if stage in NAMED:
             command.add_argument("name", metavar=NAMED[stage], help="an entry of params.yaml")
     return parser
@@ -74,12 +74,11 @@ def _stage(chosen: argparse.Namespace) -> None:
     from xraydenoise import params
 
     checked = params.load()
-    if chosen.command == "check":
-        print("params.yaml: every entry is good")
-        return
     stage = importlib.import_module(f"xraydenoise.stages.{chosen.command}")
     if chosen.command not in NAMED:
         stage.run(checked)
+        if chosen.command == "check":
+            print("params.yaml and the weights of Real-ESRGAN are good")
         return
     section = {"download": "datasets", "degrade": "conditions", "baseline": "baselines"}.get(chosen.command, "models")
     entries = getattr(checked, section)
@@ -89,11 +88,15 @@ def _stage(chosen: argparse.Namespace) -> None:
 
 
 def _ui(port: int) -> None:
-    store = Path("mlruns/mlflow.db")
-    if not store.exists():
-        raise FileNotFoundError(f"{store}: not there yet; `make run` writes it")
+    from xraydenoise import params
+    from xraydenoise.registry import store
+
+    if not Path("mlruns/mlflow.db").exists():
+        raise FileNotFoundError("mlruns/mlflow.db: not there yet; `make run` writes it")
+    with store.opened(params.load().registry.experiment):
+        pass  # a project that was moved is put right before anybody looks
     print(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{store}"]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.URI]
     os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"])
 
 

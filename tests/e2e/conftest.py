@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,15 @@ class Project:
         ended = subprocess.run(command, cwd=self.root, env=self.env, capture_output=True, text=True, check=False)
         assert (ended.returncode != 0) == fails, ended.stdout + ended.stderr
         return ended.stdout + ended.stderr
+
+    def kill_when(self, *command: str, appears: str) -> None:
+        """Start the command, and kill -9 its process group as soon as a file `appears` (a pattern below the root)."""
+        process = subprocess.Popen(command, cwd=self.root, env=self.env, start_new_session=True, stdout=subprocess.DEVNULL)
+        while not list(self.root.glob(appears)):
+            assert process.poll() is None, f"ended before {appears} appeared"
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
     def repro(self, *more: str) -> set[str]:
         """`dvc repro`; the stages that it ran."""

@@ -72,7 +72,9 @@ def test_the_champion_or_challenger_loads_from_the_registry_and_denoises(reprodu
     reproduced.run("python", "-c", script)
 
 
-def test_the_flow_gives_the_same_lock_as_dvc_repro_and_then_has_nothing_to_do(reproduced, fresh):
+def test_a_flow_killed_in_label_and_in_train_goes_on_and_ends_with_the_lock_of_dvc_repro(reproduced, fresh):
+    for half_done in ("work/label/*.npy", "work/train/dncnn/checkpoint.safetensors"):
+        fresh.kill_when("python", "-m", "pipeline", appears=half_done)
     said = fresh.run("python", "-m", "pipeline")
     assert "total_variation" in said
     assert fresh.read("dvc.lock", "data.dvc") == reproduced.read("dvc.lock", "data.dvc")
@@ -83,3 +85,20 @@ def test_a_wrong_key_stops_before_any_compute(project):
     project.params({"train.batchsize": 3})
     said = project.run("python", "-m", "pipeline", fails=True)
     assert said.strip() == "error: params.yaml: train.batchsize: Extra inputs are not permitted, found 3"
+
+
+def test_weights_that_are_not_the_pinned_ones_stop_before_any_compute(project):
+    (project.root / "weights.pth").write_bytes(b"not the official file")
+    project.params({"label.weights": "weights.pth"})
+    said = project.run("python", "-m", "pipeline", fails=True)
+    assert len(said.splitlines()) == 1
+    assert "sha256" in said
+    assert "weights.pth" in said
+
+
+def test_an_inbox_image_that_its_table_lists_and_nobody_put_there_is_named(project):
+    images = project.root / "inbox" / "images"
+    images.mkdir()
+    (images / "images.csv").write_text("file,patient_id\nhand.png,p1\n")
+    said = project.run("dvc", "repro", fails=True)
+    assert "'hand.png' is not there" in said

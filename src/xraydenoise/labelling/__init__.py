@@ -19,7 +19,7 @@ class LabelConfig(kinds.Config):
     network: Literal["x4plus", "general-x4v3"]
     weights: str = Field(min_length=1)  # `package`, or the path or URL of the official .pth
     tile: int = Field(ge=64)  # px, largest side of a tile
-    overlap: int = Field(ge=32)  # px that neighbouring tiles share; half of it is added around each picture
+    overlap: int = Field(ge=32)  # px that neighbouring tiles share and blend
     max_shift: float = Field(gt=0, le=1)  # largest |mean(label) - mean(input)|, fraction of full scale
 
     @model_validator(mode="after")

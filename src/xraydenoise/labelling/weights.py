@@ -65,7 +65,7 @@ def locate(network: str, weights: str, folder: Path) -> Path:
         return downloaded(network, weights, folder)
     path = packaged() if weights == PACKAGE else Path(weights)
     if not path.is_file():
-        raise FileNotFoundError(f"label.weights: {path} is not there; give a path or URL of {OFFICIAL[network].url}, or `{PACKAGE}`")
+        raise FileNotFoundError(f"label.weights: {path} is not there; give the path or URL of {OFFICIAL[network].url}")
     verify(path, pinned(network, weights))
     return path
 
@@ -105,7 +105,7 @@ def downloaded(network: str, url: str, folder: Path) -> Path:
                 file.write(chunk)
     except OSError as error:  # URLError, a time limit, a cut connection
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        raise ConnectionError(f"label.weights: {url}: {reason}; fetch it elsewhere and give its path, or use `{PACKAGE}`") from error
+        raise ConnectionError(f"label.weights: {url}: {reason}; fetch it elsewhere and give its path") from error
     verify(partial, expected)
     partial.replace(path)
     return path

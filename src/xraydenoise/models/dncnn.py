@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from xraydenoise.models import Network
+from xraydenoise.models.initial import near_zero, pass_on
 from xraydenoise.models.padding import padded
 
 
@@ -38,12 +39,8 @@ class DnCNN(nn.Module):
             layers.append(nn.ReLU(inplace=True))
         self.body = nn.Sequential(*layers)
         self.last = nn.Conv2d(channels, unshuffle**2, 3, padding=1)
-        for layer in self.body:
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        nn.init.zeros_(self.last.weight)  # so training starts at the noisy picture
-        if self.last.bias is not None:
-            nn.init.zeros_(self.last.bias)
+        pass_on(self.body)
+        near_zero(self.last)
 
     def forward(self, noisy: Tensor) -> Tensor:  # (B, 1, H, W) -> the same
         height, width = noisy.shape[-2:]

@@ -58,7 +58,8 @@ def opened(experiment: str) -> Iterator[Store]:
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    named = os.environ.get("MLFLOW_TRACKING_URI", URI)
+    chosen = os.environ.get("MLFLOW_TRACKING_URI")
+    named = chosen or URI
     local = named in (URI, absolute_uri())
     uri = absolute_uri() if local else named
     shown = re.sub(r"//[^@/]+@", "//", named)
@@ -75,8 +76,8 @@ def opened(experiment: str) -> Iterator[Store]:
             raise RuntimeError(f"MLflow at {shown}: {str(error).splitlines()[0]}{way_out}") from error
         finally:
             mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # this takes the variable out of the environment too
-            if not local:
-                os.environ["MLFLOW_TRACKING_URI"] = named
+            if chosen is not None:
+                os.environ["MLFLOW_TRACKING_URI"] = chosen
 
 
 def absolute_uri() -> str:
