@@ -9,6 +9,8 @@ from pathlib import Path
 import xraydenoise
 from xraydenoise.leash import tie_to_parent
 
+# Threads that wait for each other must sleep: spinning ones took ten times as long beside another process, and gained nothing alone.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # What a command needs is imported when it runs: params alone knows every room, torch included, and --help should not wait for that.
 
 STAGES = {

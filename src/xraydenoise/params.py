@@ -86,6 +86,12 @@ class Params(Strict):
         for name, model in self.models.items():
             if model.mixture not in self.mixtures:
                 raise ValueError(f"models.{name}.mixture: {model.mixture!r} is not in mixtures; found {sorted(self.mixtures)}")
+            if model.steps <= self.train.warmup:
+                raise ValueError(f"models.{name}.steps: must be more than train.warmup, {self.train.warmup}, found {model.steps}")
+            if model.track == "enhanced" and self.train.patch > self.enhance.region:
+                raise ValueError(
+                    f"train.patch: {self.train.patch} px are more than enhance.region, {self.enhance.region}, that {name} learns from"
+                )
         if not any(model.track == "noise" for model in self.models.values()):
             raise ValueError("models: none is of track noise, and only there is the truth known by which the best one is chosen; add one")
         if clash := set(self.models) & set(self.baselines):

@@ -20,15 +20,14 @@ def test_the_published_shape_has_17_convolutions_and_15_normalisations() -> None
 
 
 @pytest.mark.parametrize("config", [PUBLISHED, SMALL], ids=str)
-def test_training_starts_at_the_noisy_picture(config: Config) -> None:
+def test_training_starts_near_the_noisy_picture(config: Config) -> None:
     noisy = torch.rand(2, 1, 17, 23)
-    torch.testing.assert_close(models.initialised(config, 0)(noisy), noisy)
+    assert (models.initialised(config, 0)(noisy) - noisy).square().mean().sqrt() < 0.15
 
 
 @torch.inference_mode()
 def test_shifting_by_the_unshuffled_square_shifts_the_result() -> None:
     network = models.initialised(SMALL, 0)
-    torch.nn.init.normal_(network.last.weight, generator=torch.Generator().manual_seed(0))
     noisy = torch.rand(1, 1, 48, 48, generator=torch.Generator().manual_seed(1))
     moved = network(noisy.roll((2, 4), dims=(2, 3)))
     torch.testing.assert_close(moved[..., 16:-16, 16:-16], network(noisy).roll((2, 4), dims=(2, 3))[..., 16:-16, 16:-16])

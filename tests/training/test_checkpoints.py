@@ -17,7 +17,7 @@ from xraydenoise.training.objectives import objective
 NOISE = Gaussian(kind="gaussian", mean=0.0, sigma=[0.05, 0.2], clip=True)
 NETWORKS = [
     DnCNN(kind="dncnn", channels=8, depth=4, unshuffle=2, batch_norm=True),
-    UNet(kind="unet", channels=(8, 16), bottleneck=16, unshuffle=1, residual=True),
+    UNet(kind="unet", channels=(8, 16), bottleneck=16, unshuffle=1, residual=True, batch_norm=True),
     Autoencoder(kind="autoencoder", channels=(8, 8)),
 ]
 

@@ -7,6 +7,6 @@ from xraydenoise.params import Params
 
 
 def run(params: Params) -> None:
-    """Raises ValueError or OSError where Real-ESRGAN's weights are not there or not the pinned ones; a URL is checked when it is fetched."""
+    """Raise ValueError or OSError where the label network's weights are not there, or not the pinned ones; a URL later."""
     if not weights.is_url(params.label.weights):
         weights.locate(params.label.network, params.label.weights, Path("work/weights"))

@@ -1,0 +1,96 @@
+"""How much faster a training step is than the usual one, measured in the same run: python bench/train.py [MODEL].
+
+Ours: pixel store resident on the device, crops by one gather, noise drawn there, bf16, channels last, fused AdamW, averaged weights.
+Usual: a Dataset that cuts and noises one crop at a time with NumPy, a DataLoader with a worker a core, float32, Adam. Same network, batch
+and crop. Prints one JSON line; rounds alternate and the best of each side counts, so that other work on the machine weighs little.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from xraydenoise import models, params
+from xraydenoise.training import batches, loop
+from xraydenoise.training.device import pick
+from xraydenoise.training.objectives import objective
+
+PICTURES, SIZE = 16, 256  # px
+ROUNDS, STEPS = 5, 20
+
+
+class Crops(Dataset[tuple[Tensor, Tensor]]):
+    """One crop at a time, mirrored at random, with Gaussian or quantum noise."""
+
+    def __init__(self, pixels: np.ndarray, patch: int, count: int) -> None:
+        self.pixels, self.patch, self.count = pixels, patch, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng(number)
+        top, left = rng.integers(0, SIZE - self.patch + 1, 2)
+        crop = self.pixels[rng.integers(PICTURES), top : top + self.patch, left : left + self.patch].astype(np.float32) / 65535
+        clean = np.rot90(crop, rng.integers(4)).copy()
+        noisy = clean + rng.normal(0, 0.1, clean.shape) if number % 2 else rng.poisson(30 * clean) / 30
+        return torch.from_numpy(noisy.clip(0, 1).astype(np.float32))[None], torch.from_numpy(clean)[None]
+
+
+def usual(network: nn.Module, loader: DataLoader[tuple[Tensor, Tensor]], device: torch.device, rate: float) -> Iterator[float]:
+    optimizer = torch.optim.Adam(network.parameters(), lr=rate)
+    for noisy, target in loader:
+        loss = nn.functional.mse_loss(network(noisy.to(device)), target.to(device))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        yield loss.item()
+
+
+def seconds(steps: Iterator[object], settle: Callable[[], None]) -> float:
+    """Of one step, over STEPS of them."""
+    started = time.perf_counter()
+    for _ in islice(steps, STEPS):
+        pass
+    settle()
+    return (time.perf_counter() - started) / STEPS
+
+
+def main(name: str) -> None:
+    checked = params.load()
+    torch.set_num_threads(checked.machine.threads)
+    device, model = pick(checked.machine.device), checked.models[name]
+    settle = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    pixels = np.random.default_rng(0).integers(0, 65536, (PICTURES, SIZE, SIZE), dtype=np.uint16)
+    flat = torch.from_numpy(pixels.view(np.int16).ravel()).to(device)
+    sizes = [SIZE] * PICTURES
+    pictures = batches.Pictures(
+        [str(number) for number in range(PICTURES)], list(range(0, flat.numel(), SIZE**2)), sizes, sizes, flat, flat
+    )
+    drawn = batches.Batches(pictures, checked.mixtures[model.mixture], checked.train.batch, checked.train.patch, checked.seed)
+    state = loop.begin(models.initialised(model.network, 0), device, checked.train.weight_decay)
+    total = STEPS * (ROUNDS + 1)
+    config = checked.train.model_copy(update={"warmup": 1, "validate_every": total + 1})
+    ours = loop.fit(state, drawn, [], objective(model.objective), total + 1, model.learning_rate, config)
+
+    crops = Crops(pixels, checked.train.patch, total * checked.train.batch)
+    loader = DataLoader(crops, checked.train.batch, num_workers=checked.machine.threads)
+    theirs = usual(models.initialised(model.network, 0).to(device), loader, device, model.learning_rate)
+
+    sides = {"ours": ours, "usual": theirs}
+    best = dict.fromkeys(sides, float("inf"))
+    for _ in range(ROUNDS + 1):  # the first includes what is done once, and is beaten by the others
+        for side, steps in sides.items():
+            best[side] = min(best[side], seconds(steps, settle))
+    rates = {f"{side}_steps_per_second": round(1 / spent, 1) for side, spent in best.items()}
+    print(json.dumps({"model": name, "device": device.type, **rates, "ratio": round(best["usual"] / best["ours"], 2)}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "dncnn")
