@@ -17,7 +17,7 @@ repro: $(READY)  ## the same by DVC alone, without Prefect
 	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
 
 test: lint  ## ruff, mypy, import-linter and all tests
-	@$(BIN)/python -m pytest
+	@OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(READY)
 	@$(BIN)/ruff format --check .
