@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from pipeline import command, graph, lock, report, versions
+from pipeline import command, crash, graph, lock, report, versions
 from xraydenoise import params
 from xraydenoise.stages import check
 
@@ -57,6 +57,7 @@ def _flow(checked: params.Params, plan: graph.Plan, begun: float) -> int:
         os.environ.setdefault(name, value)
     from pipeline import flow  # Prefect reads its settings when it is imported
 
+    crash.release_outputs()
     lock.remember(NOTE)
     try:
         flow.run(checked, plan)

@@ -1,0 +1,25 @@
+"""What a killed run left behind, put right before the next one."""
+
+import json
+from pathlib import Path
+
+import psutil
+
+HELD = Path(".dvc/tmp/rwlock")  # which process reads or writes which output, as DVC keeps it
+
+
+def release_outputs() -> None:
+    """Free the outputs that dead processes hold. DVC does so itself, but takes a zombie for alive, and init may be slow to reap one."""
+    if not HELD.exists() or not (text := HELD.read_text(encoding="utf-8").strip()):
+        return
+    held = json.loads(text)
+    holders = [holder for holders in held.get("read", {}).values() for holder in holders] + list(held.get("write", {}).values())
+    if holders and not any(_alive(holder["pid"]) for holder in holders):
+        HELD.unlink()
+
+
+def _alive(number: int) -> bool:
+    try:
+        return bool(psutil.Process(number).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,51 @@
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline import crash
+
+
+@pytest.fixture
+def held(tmp_path, monkeypatch):
+    """Write DVC's file of held outputs, as if these processes held one each."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(*pids: int) -> Path:
+        holders = [{"pid": pid, "cmd": "dvc repro"} for pid in pids]
+        crash.HELD.parent.mkdir(parents=True)
+        crash.HELD.write_text(json.dumps({"read": {"data": holders[:1]}, "write": {"artifacts": holders[-1]}}))
+        return crash.HELD
+
+    return write
+
+
+@pytest.fixture
+def zombie():
+    process = subprocess.Popen(["true"])
+    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    yield process.pid
+    process.wait()
+
+
+def test_outputs_that_a_zombie_holds_are_freed(held, zombie):
+    assert psutil.pid_exists(zombie)
+    file = held(zombie)
+    crash.release_outputs()
+    assert not file.exists()
+
+
+def test_outputs_that_a_living_process_holds_stay_held(held, zombie):
+    file = held(zombie, os.getpid())
+    crash.release_outputs()
+    assert file.exists()
+
+
+def test_a_project_in_which_nothing_ran_has_nothing_to_free(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    crash.release_outputs()
