@@ -1,5 +1,6 @@
 """The classical methods that a model must beat, each with the settings among which val chooses: none, median, total variation."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from functools import partial
@@ -24,9 +25,9 @@ TOLERANCE = 2e-5
 class Baseline(kinds.Config):
     """A method without learning. `settings` names each candidate as the `setting` column of the scores does."""
 
+    @abstractmethod
     def settings(self) -> dict[str, Denoiser]:
         """The candidates, in order."""
-        raise NotImplementedError
 
     def at_end(self, setting: str) -> bool:  # noqa: ARG002
         """Whether `setting` is the first or the last of a range of numbers, so that a better one may lie beyond it."""
