@@ -3,12 +3,13 @@
 import argparse
 import fcntl
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 
 from pipeline import command, crash, graph, lock, report, versions
-from xraydenoise import params
+from xraydenoise import params, profiles
 from xraydenoise.stages import check
 
 HOME = Path(".prefect")  # the flow's own Prefect: database and logs, of this project alone
@@ -29,6 +30,8 @@ def main() -> int:
     try:
         checked = params.load()
         check.run(checked)
+        for dropped in profiles.drop_others(checked):
+            print(f"dropped {dropped}, which params.yaml no longer names (DVC's cache keeps it)", flush=True)
         versions.keep_inbox()
         plan = graph.plan()
     except Exception as error:
@@ -53,8 +56,10 @@ def main() -> int:
 
 def _flow(checked: params.Params, plan: graph.Plan, begun: float) -> int:
     settings = {"PREFECT_HOME": str(HOME.resolve()), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
-    for name, value in settings.items():
-        os.environ.setdefault(name, value)
+    os.environ |= settings
+    for elsewhere in ("PREFECT_API_URL", "PREFECT_API_KEY"):  # this flow closes what its own Prefect left, and must meet no other
+        os.environ.pop(elsewhere, None)
+    signal.signal(signal.SIGINT, command.interrupt)
     from pipeline import flow  # Prefect reads its settings when it is imported
 
     crash.release_outputs()

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+LIVE: set[subprocess.Popen[str]] = set()  # what runs now
+
 
 class StageError(RuntimeError):
     """A stage ended with an error, or outlasted its time limit."""
@@ -29,6 +31,7 @@ def run(command: list[str], limit: float, say: Callable[[str], None], env: dict[
     process = subprocess.Popen(
         leashed, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True
     )
+    LIVE.add(process)
     late = threading.Event()
 
     def kill() -> None:
@@ -50,10 +53,18 @@ def run(command: list[str], limit: float, say: Callable[[str], None], env: dict[
         timer.cancel()
         if process.poll() is None:
             _kill(process)
+        LIVE.discard(process)
     if late.is_set():
         raise StageError(f"{' '.join(command)}: killed at its time limit of {limit / 60:g} minutes (pipeline.time_limit in params.yaml)")
     if code:
         raise StageError(f"{' '.join(command)}: ended with exit code {code}\n" + "\n".join(lines[-12:]))
+
+
+def interrupt(number: int, frame: object) -> None:  # noqa: ARG001
+    """Ctrl-C: end what runs, for it is in process groups of its own and its threads would wait for it; then end the flow."""
+    for process in list(LIVE):
+        _kill(process)
+    raise KeyboardInterrupt
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

@@ -36,6 +36,8 @@ def run(params: Params, plan: graph.Plan) -> None:
         free.put(device)
     workers = max(len(devices), (os.cpu_count() or 1) // params.machine.threads, 1)
 
+    remote = {f"download@{name}" for name, source in params.datasets.items() if source.kind == "kaggle"}  # a folder fails for good
+
     def reproduce(stage: str) -> None:
         """Bring one DVC stage up to date; DVC decides whether that is work or a cache hit."""
         logger = get_run_logger()
@@ -47,7 +49,7 @@ def run(params: Params, plan: graph.Plan) -> None:
         """The stages of one step, each as soon as those it needs are done."""
         futures: dict[str, PrefectFuture[None]] = {}
         for stage in stages:
-            retries = settings.retries if stage.startswith("download") else 0
+            retries = settings.retries if stage in remote else 0
             delays = [settings.retry_delay * 2**attempt for attempt in range(retries)]
             work = task(name=stage, task_run_name=stage, retries=retries, retry_delay_seconds=delays or 0)(reproduce)
             before = [futures[other] for other in plan.upstream[stage] if other in futures]

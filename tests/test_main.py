@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    (tmp_path / "inbox").mkdir()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -43,4 +44,4 @@ def test_the_pages_of_mlflow_before_a_run_say_what_to_type(project, capsys):
 
 def test_good_params_are_said_to_be_good(project, capsys):
     assert main(["check"]) == 0
-    assert "are good" in capsys.readouterr().out
+    assert "good" in capsys.readouterr().out

@@ -88,3 +88,24 @@ def test_a_file_that_is_not_yaml_is_refused_with_its_name(tmp_path):
 def test_no_file_at_all_is_refused_with_the_way_out(tmp_path):
     with pytest.raises(ValueError, match="run from the project's root"):
         params.load(tmp_path / "params.yaml")
+
+
+def test_a_median_that_is_none_is_refused(refused):
+    assert "measured against the median filter" in refused("baselines.median", {"kind": "noisy"})
+
+
+def test_a_condition_with_the_name_of_the_mean_over_conditions_is_refused(refused):
+    assert "'all' stands for the mean" in refused("conditions.noise.all", {"kind": "gaussian", "mean": 0.0, "sigma": 0.1, "clip": True})
+
+
+def test_training_noise_that_is_not_clipped_while_test_noise_is_is_refused(refused):
+    line = refused("mixtures.blind", [{"kind": "gaussian", "mean": 0.0, "sigma": 0.1, "clip": False}])
+    assert "'blind' has clip [False], but the conditions of track noise have [True]" in line
+
+
+def test_a_budget_that_ends_in_the_warm_up_is_refused(refused):
+    assert "models.dncnn.steps: must be more than train.warmup, 50, found 50" in refused("models.dncnn.steps", 50)
+
+
+def test_crops_larger_than_the_regions_they_are_cut_from_are_refused(refused):
+    assert "train.patch: 128 px are more than enhance.region, 96" in refused("train.patch", 128)

@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # What a command needs is imported when it runs: params alone knows every room, torch included, and --help should not wait for that.
 
 STAGES = {
-    "check": "check params.yaml and the weights, and stop",
+    "check": "check params.yaml, the images it names and the weights, and stop",
     "download": "fetch one dataset and list its files",
     "ingest": "decode, scale, split by patient, write the pixel store",
     "enhance": "apply the named presets and keep a region of each picture",
@@ -80,7 +80,7 @@ def _stage(chosen: argparse.Namespace) -> None:
     if chosen.command not in NAMED:
         stage.run(checked)
         if chosen.command == "check":
-            print("params.yaml and the weights of Real-ESRGAN are good")
+            print("params.yaml, the images that it names and the weights of Real-ESRGAN are good")
         return
     section = {"download": "datasets", "degrade": "conditions", "baseline": "baselines"}.get(chosen.command, "models")
     entries = getattr(checked, section)

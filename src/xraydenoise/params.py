@@ -83,9 +83,25 @@ class Params(Strict):
             raise ValueError(f"conditions: found tracks {sorted(self.conditions)}; expected enhanced and noise")
         if missing := {"noisy", "median"} - set(self.baselines):
             raise ValueError(f"baselines: {' and '.join(sorted(missing))} must be there; every gain is measured against them")
+        if self.baselines["median"].kind != "median":
+            raise ValueError(
+                f"baselines.median.kind: every gain is measured against the median filter, found {self.baselines['median'].kind!r}"
+            )
+        if any("all" in conditions for conditions in self.conditions.values()):
+            raise ValueError("conditions: 'all' stands for the mean over conditions; give the condition another name")
+        for name, mixture in self.mixtures.items():
+            if not mixture:
+                raise ValueError(f"mixtures.{name}: has no noise; name at least one")
         for name, model in self.models.items():
             if model.mixture not in self.mixtures:
                 raise ValueError(f"models.{name}.mixture: {model.mixture!r} is not in mixtures; found {sorted(self.mixtures)}")
+            if (test := {noise.clip for noise in self.conditions[model.track].values()}) != (
+                learnt := {noise.clip for noise in self.mixtures[model.mixture]}
+            ):
+                raise ValueError(
+                    f"models.{name}.mixture: {model.mixture!r} has clip {sorted(learnt)}, but the conditions of track {model.track} have "
+                    f"{sorted(test)}; training and test must agree on clipping, which moves PSNR by more than any network does"
+                )
             if model.steps <= self.train.warmup:
                 raise ValueError(f"models.{name}.steps: must be more than train.warmup, {self.train.warmup}, found {model.steps}")
             if model.track == "enhanced" and self.train.patch > self.enhance.region:
@@ -96,9 +112,6 @@ class Params(Strict):
             raise ValueError("models: none is of track noise, and only there is the truth known by which the best one is chosen; add one")
         if clash := set(self.models) & set(self.baselines):
             raise ValueError(f"models and baselines: {sorted(clash)} name both a model and a baseline; rename one")
-        for name, mixture in self.mixtures.items():
-            if not mixture:
-                raise ValueError(f"mixtures.{name}: has no noise; name at least one")
         return self
 
 

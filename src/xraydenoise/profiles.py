@@ -1,4 +1,4 @@
-"""Whole params.yaml files under a name: `sample` for a first try on two cores, `full` for a GPU."""
+"""Whole params.yaml files under a name: `sample` for a first try, `inbox` for your own images on two cores, `full` for a GPU."""
 
 import shutil
 from pathlib import Path
@@ -26,9 +26,15 @@ def switch(name: str, force: bool = False) -> str:
         raise ValueError(f"{PARAMS}: holds edits of yours; keep them as {PROFILES}/NAME.yaml, or overwrite them with --force")
     checked = params.load(PROFILES / f"{name}.yaml")
     shutil.copyfile(PROFILES / f"{name}.yaml", PARAMS)
+    dropped = drop_others(checked)
+    return f"{PARAMS} is now the profile {name}" + (f"; dropped {', '.join(map(str, dropped))}" if dropped else "")
+
+
+def drop_others(checked: params.Params) -> list[Path]:
+    """Remove the outputs of entries that params.yaml no longer has; later stages read whole folders, and no clone has these."""
     methods = set(checked.models) | set(checked.baselines)
     wanted = {"downloads": set(checked.datasets), "artifacts/train": set(checked.models), "artifacts/evaluate": methods}
     dropped = [entry for folder, keep in wanted.items() for entry in Path(folder).glob("*") if entry.is_dir() and entry.name not in keep]
     for entry in dropped:
         shutil.rmtree(entry)
-    return f"{PARAMS} is now the profile {name}" + (f"; dropped the outputs of {', '.join(e.name for e in dropped)}" if dropped else "")
+    return dropped

@@ -1,4 +1,5 @@
 import sys
+import threading
 import time
 
 import psutil
@@ -32,6 +33,28 @@ def test_the_interpreter_of_the_flow_is_the_python_of_its_stages():
     lines: list[str] = []
     command.run(["python", "-c", "import sys; print(sys.prefix)"], 20, lines.append, command.environment())
     assert lines == [sys.prefix]
+
+
+def test_ctrl_c_ends_what_runs_and_then_the_flow(tmp_path):
+    child = tmp_path / "child"
+    script = f"sleep 60 & echo $! > {child}; echo begun; wait"
+    failed: list[BaseException] = []
+
+    def stage() -> None:
+        try:
+            command.run(["sh", "-c", script], 60, lambda _: None, command.environment())
+        except command.StageError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=stage)
+    thread.start()
+    while not (child.exists() and child.read_text()):
+        time.sleep(0.02)
+    with pytest.raises(KeyboardInterrupt):
+        command.interrupt(2, None)
+    thread.join(timeout=10)
+    assert failed
+    assert _gone(int(child.read_text()))
 
 
 def _gone(number: int) -> bool:

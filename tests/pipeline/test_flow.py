@@ -15,8 +15,15 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 def checked():
     """The project's own params, with two slots and quick retries."""
     whole = params.load(Path(__file__).parents[2] / "params.yaml")
+    kaggle = params.load(Path(__file__).parents[2] / "profiles" / "full.yaml").datasets["pneumonia"]  # downloads from afar are tried again
     machine = whole.machine.model_copy(update={"threads": 1, "device": "cpu"})
-    return whole.model_copy(update={"machine": machine, "pipeline": whole.pipeline.model_copy(update={"retry_delay": 0.1})})
+    return whole.model_copy(
+        update={
+            "machine": machine,
+            "datasets": {"first": kaggle, "second": kaggle},
+            "pipeline": whole.pipeline.model_copy(update={"retry_delay": 0.1}),
+        }
+    )
 
 
 def test_the_flow_and_a_plain_dvc_repro_write_the_same_lock(toy, checked):

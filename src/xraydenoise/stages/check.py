@@ -7,6 +7,11 @@ from xraydenoise.params import Params
 
 
 def run(params: Params) -> None:
-    """Raise ValueError or OSError where the label network's weights are not there, or not the pinned ones; a URL later."""
+    """Raise ValueError or OSError where a dataset lacks a file that it names, or Real-ESRGAN's weights are missing or not the pinned ones.
+
+    Weights behind a URL are checked when they have been fetched.
+    """
+    for source in params.datasets.values():
+        source.check()
     if not weights.is_url(params.label.weights):
         weights.locate(params.label.network, params.label.weights, Path("work/weights"))

@@ -105,7 +105,8 @@ def patient_of(file: dict[Any, Any], result: prepare.Prepared) -> str:
     """The manifest's patient, else DICOM's, else the file itself: its path without the suffix."""
     if file["patient"] is not None:
         return str(file["patient"])
-    return f"{file['source']}:{result.patient or Path(file['path']).with_suffix('').as_posix()}"
+    # A hashed PatientID is the same person in every dataset; a file's name is not.
+    return result.patient or f"{file['source']}:{Path(file['path']).with_suffix('').as_posix()}"
 
 
 def tell(refused: pd.DataFrame, total: int, max_bad: float) -> None:

@@ -39,6 +39,8 @@ def run(params: Params, name: str) -> None:
     state = loop.begin(models.initialised(model.network, params.seed), device, params.train.weight_decay)
     checkpoint, digest = work / "checkpoint.safetensors", recipe(params, model, device)
     resumed = checkpoints.restore(state, checkpoint, digest)
+    if checkpoint.exists() and not resumed:
+        print(f"train {name}: {checkpoint} is of other params, data or code, and is not taken; beginning anew")
     fit = loop.fit(state, drawn, held_out, objective(model.objective), model.steps, model.learning_rate, params.train)
 
     write_history(state.history, work / "history.csv")  # MLflow's mirror reads it while this runs
@@ -96,7 +98,11 @@ def recipe(params: Params, model: ModelConfig, device: torch.device) -> str:
     parts = [params.machine, params.train, model, *params.mixtures[model.mixture]]
     entries = [part.model_dump(mode="json") for part in parts]
     digest = hashlib.sha256(json.dumps([params.seed, entries, device.type, torch.__version__], sort_keys=True).encode())
-    sources = sorted(path for room in (models, noise, training) for path in Path(room.__path__[0]).glob("*.py"))
+    rooms = [Path(room.__path__[0]) for room in (models, noise, training)]
+    used = [
+        rooms[0] / f"{name}.py" for name in ("__init__", "initial", "padding", model.network.kind)
+    ]  # another model changes nothing here
+    sources = sorted([*used, *rooms[1].glob("*.py"), *rooms[2].glob("*.py")])
     for path in [*sources, *sorted(Path("artifacts/tracks", model.track).iterdir())]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

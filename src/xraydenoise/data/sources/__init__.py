@@ -22,6 +22,9 @@ class Source(kinds.Config):
     path: Path  # what DVC watches: the stage runs again when it changes
     family: ClassVar[str] = ""  # datasets of one family share their patients; "": a dataset's patients are its own
 
+    def check(self) -> None:
+        """Look, before any compute, for what `fetch` would refuse; raises as it does."""
+
     @abstractmethod
     def fetch(self, destination: Path) -> pd.DataFrame:
         """Put the files below `destination`/files and list them: contracts.Downloads, `path` relative to `destination`.

@@ -26,16 +26,14 @@ COUNT = re.compile(r"^\s*(?:-\s+)?nfiles:\s*(\d+)\s*$", re.MULTILINE)  # the one
 class Config(sources.Source):
     kind: Literal["folder"]
 
+    def check(self) -> None:
+        """Every file that DVC holds or a table lists is there."""
+        self._listed(Path(os.path.normpath(self.path)))
+
     def fetch(self, destination: Path) -> pd.DataFrame:
         """Copy every image below `path`; other files are named in one printed line."""
-        if not self.path.is_dir():
-            raise FileNotFoundError(f"{self.path}: is no folder; make it, or correct the dataset's path in params.yaml")
         root = Path(os.path.normpath(self.path))
-        files = dict.fromkeys(walk(root))  # a set that keeps the order
-        for file in files:
-            if file.suffix == ".dvc":
-                check_versioned(file)
-        told = {path: row for table in files if table.name == TABLE for path, row in read_table(table, files)}
+        files, told = self._listed(root)
         images = [file for file in files if file in told or is_image(file)]
         others = [file for file in files.keys() - set(images) if file.suffix not in SILENT and file.name != "README.md"]
         if others:
@@ -51,6 +49,16 @@ class Config(sources.Source):
             path = target.relative_to(destination).as_posix()
             rows.append((path, row["patient_id"], row["view"], row["label"], row["licence"] or "not stated", origin))
         return sources.listing(rows)
+
+    def _listed(self, root: Path) -> tuple[dict[Path, None], dict[Path, dict[str, str | None]]]:
+        """Every file, and the table's row of those that have one."""
+        if not self.path.is_dir():
+            raise FileNotFoundError(f"{self.path}: is no folder; make it, or correct the dataset's path in params.yaml")
+        files = dict.fromkeys(walk(root))  # a set that keeps the order
+        for file in files:
+            if file.suffix == ".dvc":
+                check_versioned(file)
+        return files, {path: row for table in files if table.name == TABLE for path, row in read_table(table, files)}
 
 
 def walk(root: Path) -> Iterator[Path]:
