@@ -1,3 +1,4 @@
+import pkgutil
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from xraydenoise import noise as room
 from xraydenoise import params
 from xraydenoise.noise import Noise, NoiseConfig, amount, bounds, draw_seed
 
@@ -13,7 +15,21 @@ ROOT = Path(__file__).parents[2]
 CHECKED = [params.load(path) for path in [ROOT / "params.yaml", *sorted((ROOT / "profiles").glob("*.yaml"))]]
 CONDITIONS = [noise for one in CHECKED for track in one.conditions.values() for noise in track.values()]
 MIXED = [noise for one in CHECKED for mixture in one.mixtures.values() for noise in mixture]
-NOISES = list({repr(noise): noise for noise in CONDITIONS + MIXED}.values())
+EXTRA = [  # one of every kind, used by a profile or not
+    TypeAdapter(NoiseConfig).validate_python(entry)
+    for entry in [
+        {"kind": "additive_poisson", "factor": 0.2, "rate": [0.5, 2.0], "clip": False},
+        {"kind": "gaussian", "mean": 0.2, "sigma": 0.4, "clip": True},  # published as factor .2 of N(1, 2^2)
+        {"kind": "jpeg", "quality": [5, 50]},  # a range, for one number leaves nothing to draw
+        {"kind": "masking", "share": [0.1, 0.5]},
+        {"kind": "poisson_gaussian", "peak": [20.0, 200.0], "sigma": 0.05, "clip": False},
+        {"kind": "quantum", "peak": 30.0, "clip": False},
+        {"kind": "salt_and_pepper", "density": [0.05, 0.2], "salt": 0.5},
+        {"kind": "speckle", "sigma": [0.1, 0.3], "clip": True},
+        {"kind": "system_a", "peak": 256.0, "blur": 0.5, "gaussian": 0.5, "sigma": 0.1},
+    ]
+]
+NOISES = list({repr(noise): noise for noise in CONDITIONS + MIXED + EXTRA}.values())
 
 
 @pytest.fixture
@@ -21,8 +37,12 @@ def clean() -> torch.Tensor:
     return torch.rand(3, 1, 16, 20, generator=torch.Generator().manual_seed(1))
 
 
+def test_every_kind_in_the_room_is_among_those_tested_here() -> None:
+    assert sorted(noise.kind for noise in EXTRA) == sorted(module.name for module in pkgutil.iter_modules(room.__path__))
+
+
 @pytest.mark.parametrize("noise", NOISES, ids=str)
-def test_every_noise_of_the_profiles_keeps_shape_and_range_and_is_there(noise: Noise, clean: torch.Tensor) -> None:
+def test_every_noise_keeps_shape_and_range_and_is_there(noise: Noise, clean: torch.Tensor) -> None:
     before = clean.clone()
     noisy = noise(clean, torch.Generator().manual_seed(0))
     assert noisy.shape == clean.shape

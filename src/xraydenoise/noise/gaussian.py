@@ -1,4 +1,7 @@
-"""Additive Gaussian noise, the same everywhere: y = x + N(mean, sigma^2)."""
+"""Additive Gaussian noise, the same everywhere: y = x + N(mean, sigma^2).
+
+What is published with a factor, y = clip(x + f N(m, s^2)), is mean = f m, sigma = f s and clip: true; f .2, m 1, s 2 is mean .2, sigma .4.
+"""
 
 from typing import Annotated, Literal
 
