@@ -1,4 +1,6 @@
+import importlib
 import json
+import pkgutil
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,53 @@ from xraydenoise import models, params
 
 ROOT = Path(__file__).parents[2]
 PROFILES = [ROOT / "params.yaml", *sorted((ROOT / "profiles").glob("*.yaml"))]
-NETWORKS = list({repr(model.network): model.network for path in PROFILES for model in params.load(path).models.values()}.values())
+PUBLISHED = {  # the published shape of every kind, and its parameters
+    "eudncnn": ({"channels": 32, "depth": 8}, 151_324),
+    "unet": ({"channels": [64, 128, 256], "bottleneck": 512, "unshuffle": 1, "residual": False, "batch_norm": False}, 7_781_761),
+    "autoencoder": ({"channels": [64, 32]}, 71_169),
+    "ding_liu": ({"channels": 64}, 1_027_425),
+    "rdn": ({"channels": 64, "blocks": 16, "layers": 8, "growth": 64, "unshuffle": 1}, 21_973_377),
+    "dncnn": ({"channels": 64, "depth": 17, "unshuffle": 1, "batch_norm": True}, 556_097),
+    "gondara": ({"channels": [64, 128]}, 296_449),
+    "stacked_autoencoder": ({"side": 16, "hidden": [256, 128]}, 99_200),
+    "dense_autoencoder": ({"side": 64, "channels": [32, 64], "code": 150}, 2_837_527),
+    "vae": ({"side": 64, "channels": [32, 64], "code": 50}, 1_813_349),
+    "skip_autoencoder": ({"channels": [64, 64, 128, 256, 518]}, 12_373_063),
+    "red_net": ({"channels": 64, "depth": 30, "unshuffle": 1}, 1_035_201),
+}
+VARIANTS = [  # further published shapes
+    ({"kind": "dncnn", "channels": 64, "depth": 20, "unshuffle": 1, "batch_norm": True}, 667_073),
+    ({"kind": "red_net", "channels": 64, "depth": 10, "unshuffle": 1}, 296_641),
+    ({"kind": "red_net", "channels": 64, "depth": 20, "unshuffle": 1}, 665_921),
+    ({"kind": "vae", "side": 64, "channels": [32, 64], "code": 10}, 420_629),
+]
+SHAPES = [({"kind": kind} | entry, count) for kind, (entry, count) in PUBLISHED.items()] + VARIANTS
+READ: TypeAdapter[models.Network] = TypeAdapter(models.NetworkConfig)
+OF_PROFILES = [model.network for path in PROFILES for model in params.load(path).models.values()]
+NETWORKS = list({repr(network): network for network in [READ.validate_python(entry) for entry, _ in SHAPES] + OF_PROFILES}.values())
 SMALL = [network for network in NETWORKS if models.parameters(models.initialised(network, 0)) < 1_000_000]
 CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("entry", "count"), SHAPES, ids=lambda value: str(value))
+def test_a_published_shape_has_its_parameters(entry: dict[str, object], count: int) -> None:
+    with torch.device("meta"):
+        assert models.parameters(READ.validate_python(entry).build()) == count
+
+
+def test_every_kind_has_a_published_shape_here_and_names_its_paper() -> None:
+    room = [module.name for module in pkgutil.iter_modules(models.__path__)]
+    kinds = {name for name in room if hasattr(importlib.import_module(f"xraydenoise.models.{name}"), "Config")}
+    assert kinds == set(PUBLISHED)
+    assert all(network.paper for network in NETWORKS)
+
+
+@pytest.mark.parametrize("network", [network for network in NETWORKS if network.bounded], ids=str)
+@torch.inference_mode()
+def test_a_bounded_network_stays_within_0_and_1(network: models.Network) -> None:
+    clean = models.initialised(network, 0).eval()(3 * torch.rand(1, 1, 24, 20) - 1)
+    assert clean.min() >= 0
+    assert clean.max() <= 1
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=str)
@@ -67,7 +113,7 @@ def test_a_trained_network_loads_as_it_was_saved(network: models.Network, tmp_pa
 
 
 def test_weights_of_another_network_are_refused_with_the_files_names(tmp_path: Path) -> None:
-    one, other = SMALL[0], NETWORKS[1]
+    one, other = SMALL[0], SMALL[1]
     save_file(models.initialised(other, 0).state_dict(), tmp_path / "weights.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({"network": one.model_dump(mode="json")}))
     with pytest.raises(ValueError, match=r"weights\.safetensors: does not fit the network in .*config\.json"):
@@ -80,5 +126,5 @@ def test_a_folder_without_a_model_says_what_to_run(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match=r"expected one of autoencoder, dncnn, unet, found 'padding'"):
-        TypeAdapter(models.NetworkConfig).validate_python({"kind": "padding"})
+    with pytest.raises(ValueError, match=r"expected one of autoencoder, dense_autoencoder, .*, vae, found 'padding'"):
+        READ.validate_python({"kind": "padding"})

@@ -3,7 +3,7 @@
 import json
 from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import BeforeValidator, SerializeAsAny, TypeAdapter
@@ -16,7 +16,13 @@ from xraydenoise import kinds
 class Network(kinds.Config):
     """What every kind of network offers; each kind's `Config` is one."""
 
+    paper: ClassVar[str]  # where its shape comes from
     kind: str
+
+    @property
+    def bounded(self) -> bool:
+        """Whether its pictures always lie in [0, 1], as a probability does."""
+        return False
 
     @abstractmethod
     def build(self) -> nn.Module:

@@ -6,7 +6,7 @@ itself through a quarter of the resolution, so it cannot keep fine detail: that 
 """
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field, field_validator
@@ -19,6 +19,7 @@ SIGMOID_GAIN = 4.0  # Glorot and Bengio (2010): a sigmoid's slope at 0 is 1/4; w
 
 
 class Config(Network):
+    paper: ClassVar[str] = "a study on ISBI 2015 cephalograms"
     kind: Literal["autoencoder"]
     channels: tuple[Annotated[int, Field(ge=4)], ...] = Field(min_length=1)  # of each convolution down; each halves the size
 
@@ -28,6 +29,10 @@ class Config(Network):
         if channels[-1] % 4:
             raise ValueError("the last must divide by 4, as the sigmoid layers have it, a half and a quarter of it")
         return channels
+
+    @property
+    def bounded(self) -> bool:
+        return True
 
     def build(self) -> nn.Module:
         return Autoencoder(self.channels)

@@ -5,7 +5,7 @@ before a batch normalisation have no bias, which it would cancel. `unshuffle: 2`
 et al. 2018): a quarter of the work, and twice the field of view.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch.nn.functional as F  # noqa: N812
 from pydantic import Field
@@ -17,6 +17,7 @@ from xraydenoise.models.padding import padded
 
 
 class Config(Network):
+    paper: ClassVar[str] = "Zhang et al. 2017, IEEE TIP 26(7)"
     kind: Literal["dncnn"]
     channels: int = Field(ge=1)  # of every layer between the first and the last
     depth: int = Field(ge=2)  # convolutions

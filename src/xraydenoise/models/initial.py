@@ -16,14 +16,14 @@ def pass_on(network: nn.Module) -> None:
     needed some 100 steps before it did better than its input; with these, 20.
     """
     for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
-            after, before, height, width = layer.weight.shape
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            first, second, height, width = layer.weight.shape  # out and in, or in and out for a transposed convolution
             nn.init.zeros_(layer.weight)
-            layer.weight[:, :, height // 2, width // 2] = nn.init.orthogonal_(torch.empty(after, before), gain=math.sqrt(2))
+            layer.weight[:, :, height // 2, width // 2] = nn.init.orthogonal_(torch.empty(first, second), gain=math.sqrt(2))
             _silence(layer.bias)
 
 
-def near_zero(layer: nn.Conv2d) -> None:
+def near_zero(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
     """Weights that make the output small, so that a network that predicts the noise starts near the noisy picture."""
     nn.init.normal_(layer.weight, std=NEAR_ZERO / math.sqrt(layer.weight[0].numel()))
     _silence(layer.bias)

@@ -5,14 +5,20 @@ from torch import Tensor
 
 
 def padded(pictures: Tensor, multiple: int) -> Tensor:
-    """(B, C, H, W) continued below and to the right, so that `multiple` divides height and width.
+    """(B, C, H, W) continued below and to the right, so that `multiple` divides height and width."""
+    height, width = pictures.shape[-2:]
+    return extended(pictures, height + -height % multiple, width + -width % multiple)
+
+
+def extended(pictures: Tensor, height: int, width: int) -> Tensor:
+    """(B, C, H, W) continued below and to the right -> (B, C, height, width).
 
     The reflection is about the outermost pixels and goes on as often as it must: unlike torch's own, it takes any size.
     """
-    for axis in (-2, -1):
+    for axis, length in ((-2, height), (-1, width)):
         size = pictures.shape[axis]
-        if missing := -size % multiple:
-            pictures = pictures.index_select(axis, reflected(size, size + missing, pictures.device))
+        if length > size:
+            pictures = pictures.index_select(axis, reflected(size, length, pictures.device))
     return pictures
 
 

@@ -6,7 +6,7 @@ took 400 steps of 8 crops from 23.0 to 27.7 dB (blind mixture, chest radiographs
 channels first (FFDNet, Zhang et al. 2018): a quarter of the work.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -19,12 +19,17 @@ from xraydenoise.models.padding import padded
 
 
 class Config(Network):
+    paper: ClassVar[str] = "Ronneberger et al. 2015, MICCAI"
     kind: Literal["unet"]
     channels: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)  # of each level, from the finest; each halves the size
     bottleneck: int = Field(ge=1)  # channels at the coarsest
     unshuffle: Literal[1, 2]  # px, side of the square that is put into channels
     residual: bool  # predict the noise, not the picture
     batch_norm: bool  # normalise after every 3x3 convolution
+
+    @property
+    def bounded(self) -> bool:
+        return not self.residual
 
     def build(self) -> nn.Module:
         return UNet(self.channels, self.bottleneck, self.unshuffle, self.residual, self.batch_norm)
