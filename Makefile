@@ -14,6 +14,7 @@ run: $(READY)  ## the whole pipeline: download, prepare, label, train, evaluate,
 	@$(BIN)/python -m pipeline
 
 repro: $(READY)  ## the same by DVC alone, without Prefect
+	@$(BIN)/python -m pipeline --plan
 	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
 
 test: lint  ## ruff, mypy, import-linter and all tests

@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -19,7 +20,6 @@ from torch.utils.data import DataLoader, Dataset
 from xraydenoise import models, params
 from xraydenoise.training import batches, loop
 from xraydenoise.training.device import pick
-from xraydenoise.training.objectives import objective
 
 PICTURES, SIZE = 16, 256  # px
 ROUNDS, STEPS = 5, 20
@@ -71,13 +71,19 @@ def main(name: str) -> None:
     flat = torch.from_numpy(pixels.view(np.int16).ravel()).to(device)
     sizes = [SIZE] * PICTURES
     pictures = batches.Pictures(
-        [str(number) for number in range(PICTURES)], list(range(0, flat.numel(), SIZE**2)), sizes, sizes, flat, flat
+        [str(number) for number in range(PICTURES)],
+        list(range(0, flat.numel(), SIZE**2)),
+        sizes,
+        sizes,
+        flat,
+        flat,
+        [batches.UNKNOWN] * PICTURES,
     )
     drawn = batches.Batches(pictures, checked.mixtures[model.mixture], checked.train.batch, checked.train.patch, checked.seed)
     state = loop.begin(models.initialised(model.network, 0), device, checked.train.weight_decay)
     total = STEPS * (ROUNDS + 1)
     config = checked.train.model_copy(update={"warmup": 1, "validate_every": total + 1})
-    ours = loop.fit(state, drawn, [], objective(model.objective), total + 1, model.learning_rate, config)
+    ours = loop.fit(state, drawn, [], partial(model.objective.loss, classifier=None), total + 1, model.learning_rate, config)
 
     crops = Crops(pixels, checked.train.patch, total * checked.train.batch)
     loader = DataLoader(crops, checked.train.batch, num_workers=checked.machine.threads)

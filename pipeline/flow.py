@@ -24,7 +24,7 @@ from pipeline import command, graph
 from xraydenoise.params import Params
 
 RANKING = Path("artifacts/compare/ranking.md")
-ON_DEVICE = ("label", "train", "evaluate")  # stages that take a GPU where there is one
+ON_DEVICE = ("label", "classifier", "train", "evaluate", "reproduce")  # stages that take a GPU where there is one
 
 
 def run(params: Params, plan: graph.Plan) -> None:
@@ -34,7 +34,7 @@ def run(params: Params, plan: graph.Plan) -> None:
     free: queue.SimpleQueue[str] = queue.SimpleQueue()
     for device in devices:
         free.put(device)
-    workers = max(len(devices), (os.cpu_count() or 1) // params.machine.threads, 1)
+    workers = max(len(devices), cpus() // params.machine.threads, 1)
 
     remote = {f"download@{name}" for name, source in params.datasets.items() if source.kind == "kaggle"}  # a folder fails for good
 
@@ -72,6 +72,11 @@ def run(params: Params, plan: graph.Plan) -> None:
 
     close_crashed()
     flow(name="xraydenoise")(parent)()
+
+
+def cpus() -> int:
+    """The CPUs that this process may use: under a scheduler or taskset fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

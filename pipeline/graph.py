@@ -15,9 +15,12 @@ STEP_OF = {
     "enhance": "prepare",
     "degrade": "prepare",
     "label": "label",
+    "classifier": "train",
     "train": "train",
     "evaluate": "evaluate",
     "baseline": "evaluate",
+    "reproduce": "evaluate",
+    "protocols": "evaluate",
     "compare": "evaluate",
     "register": "register",
 }

@@ -6,8 +6,8 @@ from xraydenoise import contracts
 
 
 def track(**changes):
-    row = {"image": "abcdef01", "patient": "p", "split": "train", "offset": 0, "height": 8, "width": 8}
-    return pd.DataFrame([row, row | {"image": "abcdef02", "offset": 64} | changes])
+    row = {"image": "abcdef01", "patient": "p", "split": "train", "label": "clear", "offset": 0, "height": 8, "width": 8}
+    return pd.DataFrame([row, row | {"image": "abcdef02", "label": None, "offset": 64} | changes])
 
 
 @pytest.mark.parametrize("name", ["manifest.parquet", "manifest.csv"])
@@ -40,6 +40,7 @@ def test_a_patient_in_two_splits_is_refused():
             "preset": "identity",
             "patient": "p",
             "split": ["train", "test"],
+            "label": None,
             "top": 0,
             "left": 0,
             "offset": [0, 64],

@@ -1,4 +1,4 @@
-"""The command line: dvc.yaml calls its stages, people call check, profile and ui."""
+"""The command line: dvc.yaml calls its stages, people call check, models, profile and ui."""
 
 import argparse
 import importlib
@@ -20,14 +20,17 @@ STAGES = {
     "enhance": "apply the named presets and keep a region of each picture",
     "label": "Real-ESRGAN on the enhanced regions",
     "degrade": "draw the noise of val and test once, for one track",
+    "classifier": "train a classifier of the dataset's own labels, for the objectives that ask it",
     "train": "train one model",
     "evaluate": "score one model on val and test",
     "baseline": "tune one baseline on val and score it",
+    "reproduce": "train and score one network of a published comparison",
+    "protocols": "the published comparisons again: tables and plots beside the published figures",
     "compare": "rank all methods, draw figures, write the report",
     "register": "mirror everything into MLflow and register the best model",
     "sync": "mirror what there is into MLflow, also while a training runs",
 }
-NAMED = {"download": "DATASET", "degrade": "TRACK", "train": "MODEL", "evaluate": "MODEL", "baseline": "BASELINE"}
+NAMED = {"download": "DATASET", "degrade": "TRACK", "train": "MODEL", "evaluate": "MODEL", "baseline": "BASELINE", "reproduce": "ENTRY"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
             from xraydenoise import profiles
 
             print(profiles.switch(chosen.name, force=chosen.force))
+        elif chosen.command == "models":
+            _models()
         elif chosen.command == "ui":
             _ui(chosen.port)
         else:
@@ -63,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     profile = commands.add_parser("profile", help="put another profile into params.yaml")
     profile.add_argument("name", help="a file in profiles/, without its .yaml")
     profile.add_argument("--force", action="store_true", help="overwrite a params.yaml that you have edited")
+    commands.add_parser("models", help="the networks of params.yaml: parameters, cost, receptive field, paper")
     ui = commands.add_parser("ui", help="MLflow's pages, on loopback only")
     ui.add_argument("--port", type=int, default=5000)
     for stage, text in STAGES.items():
@@ -82,11 +88,30 @@ def _stage(chosen: argparse.Namespace) -> None:
         if chosen.command == "check":
             print("params.yaml, the images that it names and the weights of Real-ESRGAN are good")
         return
-    section = {"download": "datasets", "degrade": "conditions", "baseline": "baselines"}.get(chosen.command, "models")
+    section = {"download": "datasets", "degrade": "conditions", "baseline": "baselines", "reproduce": "protocols"}.get(
+        chosen.command, "models"
+    )
     entries = getattr(checked, section)
     if chosen.name not in entries:
         raise ValueError(f"{chosen.command}: {chosen.name!r} is not in `{section}` of params.yaml; found {', '.join(entries)}")
     stage.run(checked, chosen.name)
+
+
+def _models() -> None:
+    from xraydenoise import models, params
+    from xraydenoise.models import cost
+
+    checked = params.load()
+    networks = {name: entry.network for section in (checked.models, checked.protocols) for name, entry in section.items()}
+    names: dict[models.Network, list[str]] = {}
+    for name, network in networks.items():
+        names.setdefault(network, []).append(name)
+    print(f"{'kind':20} {'parameters':>10} {'MFLOP/px':>9} {'field, px':>9}  paper; entries of params.yaml")
+    for network in sorted(names, key=lambda network: network.kind):
+        field = cost.receptive_field(network)
+        seen = f"{field}" if field < cost.STRIP[1] else f">= {field}"
+        told = f"{cost.parameters(network):>10,} {cost.mflop(network):>9.3f} {seen:>9}"
+        print(f"{network.kind:20} {told}  {network.paper}; {', '.join(names[network])}", flush=True)
 
 
 def _ui(port: int) -> None:

@@ -19,6 +19,11 @@ class Table(pa.DataFrameModel):
         strict = True
 
 
+@pa.dataframe_check(error="a patient stands in two splits")
+def one_split_a_patient(cls: type[Table], frame: pd.DataFrame) -> bool:  # noqa: ARG001  pandera makes it a method of each table that names it
+    return bool((frame.groupby("patient")["split"].nunique() <= 1).all())
+
+
 class Downloads(Table):
     """One row a file of a downloaded dataset; `path` is relative to the dataset's folder."""
 
@@ -49,9 +54,7 @@ class Images(Table):
     height: Series[int] = pa.Field(ge=1)  # px, at the working resolution
     width: Series[int] = pa.Field(ge=1)
 
-    @pa.dataframe_check(error="a patient stands in two splits")
-    def patient_in_one_split(cls, frame: pd.DataFrame) -> bool:  # noqa: N805
-        return bool((frame.groupby("patient")["split"].nunique() <= 1).all())
+    patient_in_one_split = one_split_a_patient
 
 
 class Quarantine(Table):
@@ -71,15 +74,14 @@ class Regions(Table):
     preset: Series[str]
     patient: Series[str]
     split: Series[str] = pa.Field(isin=SPLITS)
+    label: Series[str] = pa.Field(nullable=True)  # the parent's
     top: Series[int] = pa.Field(ge=0)  # px, in the parent at the working resolution
     left: Series[int] = pa.Field(ge=0)
     offset: Series[int] = pa.Field(ge=0)
     height: Series[int] = pa.Field(ge=1)
     width: Series[int] = pa.Field(ge=1)
 
-    @pa.dataframe_check(error="a patient stands in two splits")
-    def patient_in_one_split(cls, frame: pd.DataFrame) -> bool:  # noqa: N805
-        return bool((frame.groupby("patient")["split"].nunique() <= 1).all())
+    patient_in_one_split = one_split_a_patient
 
 
 class Track(Table):
@@ -88,6 +90,7 @@ class Track(Table):
     image: Series[str] = pa.Field(unique=True)
     patient: Series[str]
     split: Series[str] = pa.Field(isin=SPLITS)
+    label: Series[str] = pa.Field(nullable=True)  # the dataset's own, of the picture
     offset: Series[int] = pa.Field(ge=0)
     height: Series[int] = pa.Field(ge=1)
     width: Series[int] = pa.Field(ge=1)
@@ -164,6 +167,27 @@ class Ranking(Table):
     gain_ssim: Series[float]
     gain_ssim_low: Series[float]
     gain_ssim_high: Series[float]
+
+
+class ProtocolScores(Table):
+    """One row a test picture, condition, method and metric of a published comparison."""
+
+    method: Series[str]
+    condition: Series[str]
+    image: Series[str]
+    patient: Series[str]
+    metric: Series[str]
+    value: Series[float]
+
+
+class ProtocolTable(Table):
+    """One row a metric, condition and method: the mean over test pictures, beside the published figure where there is one."""
+
+    metric: Series[str]
+    condition: Series[str]
+    method: Series[str]
+    mean: Series[float]
+    published: Series[float] = pa.Field(nullable=True)
 
 
 def write(frame: pd.DataFrame, path: Path, schema: type[Table]) -> None:

@@ -4,51 +4,45 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from xraydenoise import kinds
 from xraydenoise.data import sources
 from xraydenoise.data.prepare import IngestConfig
 from xraydenoise.enhancement import EnhanceConfig
 from xraydenoise.evaluation.baselines import BaselineConfig
 from xraydenoise.evaluation.ranking import CompareConfig
 from xraydenoise.labelling import LabelConfig
-from xraydenoise.models import NetworkConfig
 from xraydenoise.noise import NoiseConfig
+from xraydenoise.protocols import Learner
 from xraydenoise.registry import RegisterConfig
-from xraydenoise.training import ObjectiveName, TrainConfig
+from xraydenoise.training import Recipe, TrainConfig
+from xraydenoise.training.classifier import ClassifierConfig
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]  # becomes a folder and a stage name
 Track = Literal["noise", "enhanced"]
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class MachineConfig(Strict):
+class MachineConfig(kinds.Config):
     """What the stages run on; a part of the result, since other thread counts round differently."""
 
     device: Literal["auto", "cpu", "cuda"]  # auto: CUDA if there is one, else CPU
     threads: int = Field(ge=1)  # CPU threads of a stage
 
 
-class ModelConfig(Strict):
-    """One model: what it learns from, by which objective, for how long, and its network."""
+class ModelConfig(Recipe):
+    """One model: what it learns from, beside how."""
 
     track: Track
     mixture: Name  # its training noise, a name in `mixtures`
-    objective: ObjectiveName
-    steps: int = Field(ge=1)  # optimiser steps, the whole budget
-    learning_rate: float = Field(gt=0)  # peak, after warm-up
-    network: NetworkConfig
 
 
-class EvaluateConfig(Strict):
+class EvaluateConfig(kinds.Config):
     pictures: int = Field(ge=0)  # test images per condition whose denoised pictures are kept for the figures
     tune_images: int = Field(ge=1)  # at most this many val images per condition tune a baseline
 
 
-class PipelineConfig(Strict):
+class PipelineConfig(kinds.Config):
     """How the Prefect flow runs the stages; nothing here changes a result."""
 
     retries: int = Field(ge=0)  # of a download, with back-off
@@ -57,7 +51,7 @@ class PipelineConfig(Strict):
     sync_every: float = Field(gt=0)  # seconds between two mirrors of running trainings into MLflow
 
 
-class Params(Strict):
+class Params(kinds.Config):
     """The whole of params.yaml."""
 
     seed: int = Field(ge=0, lt=2**32)
@@ -68,8 +62,10 @@ class Params(Strict):
     label: LabelConfig
     conditions: dict[Track, dict[Name, NoiseConfig]]
     mixtures: dict[Name, tuple[NoiseConfig, ...]]
+    classifier: ClassifierConfig
     train: TrainConfig
     models: dict[Name, ModelConfig] = Field(min_length=1)
+    protocols: dict[Name, Learner]
     baselines: dict[Name, BaselineConfig]
     evaluate: EvaluateConfig
     compare: CompareConfig
@@ -102,12 +98,19 @@ class Params(Strict):
                     f"models.{name}.mixture: {model.mixture!r} has clip {sorted(learnt)}, but the conditions of track {model.track} have "
                     f"{sorted(test)}; training and test must agree on clipping, which moves PSNR by more than any network does"
                 )
-            if model.steps <= self.train.warmup:
-                raise ValueError(f"models.{name}.steps: must be more than train.warmup, {self.train.warmup}, found {model.steps}")
+            try:
+                model.check(self.mixtures[model.mixture], self.train)
+            except ValueError as error:
+                raise ValueError(f"models.{name}.{error}") from error
             if model.track == "enhanced" and self.train.patch > self.enhance.region:
                 raise ValueError(
                     f"train.patch: {self.train.patch} px are more than enhance.region, {self.enhance.region}, that {name} learns from"
                 )
+        for name, learner in self.protocols.items():
+            try:
+                learner.check_protocol(self.train)
+            except ValueError as error:
+                raise ValueError(f"protocols.{name}.{error}") from error
         if not any(model.track == "noise" for model in self.models.values()):
             raise ValueError("models: none is of track noise, and only there is the truth known by which the best one is chosen; add one")
         if clash := set(self.models) & set(self.baselines):

@@ -34,6 +34,7 @@ def drop_others(checked: params.Params) -> list[Path]:
     """Remove the outputs of entries that params.yaml no longer has; later stages read whole folders, and no clone has these."""
     methods = set(checked.models) | set(checked.baselines)
     wanted = {"downloads": set(checked.datasets), "artifacts/train": set(checked.models), "artifacts/evaluate": methods}
+    wanted["artifacts/reproduce"] = set(checked.protocols)
     dropped = [entry for folder, keep in wanted.items() for entry in Path(folder).glob("*") if entry.is_dir() and entry.name not in keep]
     for entry in dropped:
         shutil.rmtree(entry)

@@ -15,7 +15,7 @@ SPLIT = {"train": 0.6, "val": 0.2, "test": 0.2}
 
 
 @settings(max_examples=30, deadline=None)
-@given(height=st.integers(1, 90), width=st.integers(1, 90), size=st.integers(1, 64), level=st.integers(0, 65535))
+@given(height=st.integers(1, 90), width=st.integers(1, 90), size=st.integers(prepare.MIN_SIDE, 64), level=st.integers(0, 65535))
 def test_scaling_keeps_the_shape_within_a_pixel_and_a_flat_picture_flat(height: int, width: int, size: int, level: int) -> None:
     scaled = prepare.scale(np.full((height, width), level, np.uint16), size)
     factor = min(1, size / max(height, width))

@@ -1,5 +1,6 @@
 from collections import Counter
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,3 +53,9 @@ def test_both_of_every_pair_end_in_one_group_whatever_the_order(pairs: list[tupl
     group = splits.join(pairs)
     assert all(group[one] == group[other] for one, other in pairs)
     assert group == splits.join(pairs[::-1])
+
+
+def test_by_turns_every_patient_comes_once_before_one_comes_twice() -> None:
+    rows = pd.DataFrame({"patient": ["a", "a", "a", "b", "c", "c"], "image": ["1", "2", "3", "4", "5", "6"]})
+    assert list(splits.by_turns(rows, ["image"])["image"]) == ["1", "4", "5", "2", "6", "3"]
+    assert list(splits.by_turns(rows.iloc[::-1], ["image"])["image"]) == ["1", "4", "5", "2", "6", "3"]

@@ -71,6 +71,8 @@ def small_params() -> dict[str, object]:
     content["label"] |= {"tile": 64, "overlap": 32}
     content["train"] |= {"batch": 4, "patch": 32, "warmup": 2, "validate_every": 10, "checkpoint_every": 0.01}
     content["models"] = {name: content["models"][name] | {"steps": 20} for name in ("dncnn", "dncnn_enhanced")}
+    content["classifier"] |= {"channels": 2, "steps": 5}
+    content["protocols"] = {name: content["protocols"][name] | {"steps": 10} for name in ("c_dncnn",)}
     content["baselines"]["total_variation"]["weights"] = [0.1, 0.2]
     content["compare"]["resamples"] = 200
     return content

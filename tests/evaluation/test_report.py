@@ -37,7 +37,7 @@ def test_the_chosen_model_the_tuned_settings_and_the_licences_are_told(write: Wr
     text = write(6)
     assert "Chosen on val: **large**, on test +" in text
     assert "| median | gaussian_10 | size=5 |" in text
-    assert "| clinic | CC BY 4.0 / attribution | 24 | 12 | 0 | 6 | 6 |" in text
+    assert r"| clinic | CC BY 4.0 \| attribution | 24 | 12 | 0 | 6 | 6 |" in text
 
 
 @pytest.mark.parametrize(("patients", "warned"), [(6, 0), (4, 4), (1, 4)])

@@ -46,6 +46,14 @@ def test_outputs_that_a_living_process_holds_stay_held(held, zombie):
     assert file.exists()
 
 
+@pytest.mark.parametrize("left", ["", '{"read": {"data": [{"pid": 1'])
+def test_a_file_that_was_cut_off_while_it_was_written_holds_nothing(held, left):
+    file = held(os.getpid())
+    file.write_text(left)
+    crash.release_outputs()
+    assert not file.exists()
+
+
 def test_a_project_in_which_nothing_ran_has_nothing_to_free(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     crash.release_outputs()

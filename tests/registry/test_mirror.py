@@ -42,7 +42,8 @@ def test_a_finished_project_becomes_a_run_a_method_and_one_comparison(project):
         assert "time/train/resumed" not in trained.data.metrics
         assert curve(opened, trained) == [(10, 0.5), (20, 0.25), (30, 0.125)]
         assert curve(opened, trained, "val_psnr") == [(20, 21.5)]
-        assert {file.path for file in opened.client.list_artifacts(found["comparison"][0].info.run_id)} == {"ranking.parquet", "report.md"}
+        logged = {file.path for file in opened.client.list_artifacts(found["comparison"][0].info.run_id)}
+        assert logged == {"ranking.parquet", "report.md", "protocols"}
 
 
 def test_mirroring_again_logs_nothing(project):

@@ -9,6 +9,7 @@ from xraydenoise import contracts, params
 from xraydenoise.data import store
 
 SAMPLE = Path(__file__).parents[2] / "profiles/sample.yaml"
+LABELS = ("clear", "opacity", None, "clear", None, "opacity")  # of the patients of `tracks`
 SIGMAS = {"noise": {"gaussian_05": 0.05, "gaussian_20": 0.2}, "enhanced": {"system_a": 0.1}}
 
 
@@ -32,7 +33,7 @@ def degraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             for number in range(24):
                 split, size = ("val", (32, 40)) if number < 12 else ("test", (40, 32))
                 clean.append(smooth(rng, *size))
-                place = {"offset": targets.append(clean[-1]), "height": size[0], "width": size[1]}
+                place = {"label": None, "offset": targets.append(clean[-1]), "height": size[0], "width": size[1]}
                 rows.append({"image": f"{track}{number:04d}", "patient": f"patient{number // 2}", "split": split, **place})
         contracts.write(pd.DataFrame(rows), learnt / "manifest.parquet", contracts.Track)
         noisy = []
@@ -40,7 +41,8 @@ def degraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             with store.Writer(drawn / f"{condition}.npy") as pixels:
                 for row, picture in zip(rows, clean, strict=True):
                     draw = np.clip(picture + sigma * rng.standard_normal(picture.shape), 0, 1)
-                    noisy.append(row | {"condition": condition, "seed": 0, "offset": pixels.append(draw)})
+                    kept = {name: value for name, value in row.items() if name != "label"}
+                    noisy.append(kept | {"condition": condition, "seed": 0, "offset": pixels.append(draw)})
         contracts.write(pd.DataFrame(noisy), drawn / "manifest.parquet", contracts.Degraded)
     return tmp_path
 
@@ -73,7 +75,7 @@ def tracks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             for number in range(12):
                 patient, size = number // 2, ((32, 40), (40, 32))[number % 2]
                 split = ("train", "train", "train", "val", "val", "test")[patient]
-                place = {"offset": targets.append(smooth(rng, *size)), "height": size[0], "width": size[1]}
+                place = {"label": LABELS[patient], "offset": targets.append(smooth(rng, *size)), "height": size[0], "width": size[1]}
                 rows.append({"image": f"{track}{number:04d}", "patient": f"patient{patient}", "split": split, **place})
         contracts.write(pd.DataFrame(rows), folder / "manifest.parquet", contracts.Track)
         if track == "enhanced":

@@ -46,6 +46,7 @@ def test_each_region_is_cut_from_the_enhanced_whole_at_the_same_place_for_all_pr
         np.testing.assert_allclose(pixels(row), expected, atol=1e-5)
         assert row["image"] == f"{row['parent']}-{row['preset']}"
         assert (row["patient"], row["split"]) == (parent["patient"], parent["split"])
+        assert row["label"] == parent["label"] or (pd.isna(row["label"]) and pd.isna(parent["label"]))
     assert (manifest.groupby("parent")[["top", "left"]].nunique() == 1).all().all()
 
 

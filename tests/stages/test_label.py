@@ -48,7 +48,9 @@ def regions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
             split = contracts.SPLITS[number // 2]
             place = {"top": 0, "left": 0, "offset": writer.append(picture), "height": 32, "width": 32}
             preset = ("identity", "dark")[number % 2]
-            rows.append({"image": f"{split}-{preset}", "parent": split, "preset": preset, "patient": split, "split": split} | place)
+            rows.append(
+                {"image": f"{split}-{preset}", "parent": split, "preset": preset, "patient": split, "split": split, "label": split} | place
+            )
     manifest = pd.DataFrame(rows)
     contracts.write(manifest, folder / "manifest.parquet", contracts.Regions)
     return manifest
@@ -105,7 +107,8 @@ def pictures(name: str, manifest: pd.DataFrame) -> list[np.ndarray]:
 def test_the_track_pairs_each_region_with_its_label(run, cheap, regions) -> None:
     run(cheap)
     manifest = contracts.read(TRACK / "manifest.parquet", contracts.Track)
-    assert list(manifest["image"]) == list(regions["image"])
+    for column in ("image", "label"):
+        assert list(manifest[column]) == list(regions[column])
     assert (TRACK / "inputs.npy").read_bytes() == Path("artifacts/enhance/pixels.npy").read_bytes()
     for enhanced, made in zip(pictures("inputs.npy", manifest), pictures("targets.npy", manifest), strict=True):
         np.testing.assert_allclose(made, enhanced, atol=0.005)  # half precision

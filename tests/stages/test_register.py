@@ -19,7 +19,7 @@ def sample(tmp_path, monkeypatch) -> params.Params:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     checked = params.load(SAMPLE)
-    for folder in ("tracks/noise", "tracks/enhanced", "train/dncnn", "curves", "evaluate/dncnn", "compare"):
+    for folder in ("tracks/noise", "tracks/enhanced", "train/dncnn", "curves", "evaluate/dncnn", "compare", "protocols"):
         Path("artifacts", folder).mkdir(parents=True)
     for track in contracts.TRACKS:
         contracts.write(contracts.empty(contracts.Track), Path("artifacts/tracks", track, "manifest.parquet"), contracts.Track)

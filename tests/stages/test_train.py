@@ -5,14 +5,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from pydantic import TypeAdapter
 
 from xraydenoise import contracts, models, params
-from xraydenoise.stages import train
+from xraydenoise.stages import classifier, train
+from xraydenoise.training.classifier import ClassifierConfig
+from xraydenoise.training.objectives import ObjectiveConfig
 
 SAMPLE = Path(__file__).parents[2] / "profiles/sample.yaml"
 SHORT = {"batch": 4, "patch": 16, "warmup": 4, "validate_every": 10, "checkpoint_every": 0.001}
@@ -54,6 +58,7 @@ def test_it_leaves_a_model_that_loads_its_curve_and_its_facts(name, short) -> No
         "stopped": "budget",
         "reproducible": True,
     }
+    assert facts["objective"] == {"kind": "mse"}
     assert list(facts) == sorted(facts)
 
 
@@ -81,7 +86,7 @@ def test_a_run_that_the_clock_ends_is_marked_as_not_reproducible(short) -> None:
 
 
 def test_val_takes_every_patient_once_before_one_a_second_time(tracks) -> None:
-    _, val = train.pictures("noise", torch.device("cpu"))
+    _, val = train.pictures(Path("artifacts/tracks/noise"), torch.device("cpu"), [])
     patients = contracts.read(Path("artifacts/tracks/noise/manifest.parquet"), contracts.Track).set_index("image")["patient"]
     assert len(set(patients[list(val.images)][:2])) == 2
     assert len(val.images) == 4
@@ -92,19 +97,84 @@ def test_a_picture_smaller_than_a_crop_stops_it_before_training(short) -> None:
         train.run(short(patch=64), "dncnn")
 
 
-@pytest.mark.parametrize("change", ["seed", "mixture", "pixels"])
+def digest(whole: params.Params) -> str:
+    model = whole.models["dncnn"]
+    return train.recipe(whole, model, whole.mixtures[model.mixture], torch.device("cpu"), Path("artifacts/tracks", model.track))
+
+
+def with_objective(whole: params.Params, **entry: object) -> params.Params:
+    """The same with another objective of the model `dncnn`."""
+    objective = TypeAdapter(ObjectiveConfig).validate_python(entry)
+    model = whole.models["dncnn"].model_copy(update={"objective": objective})
+    return whole.model_copy(update={"models": whole.models | {"dncnn": model}})
+
+
+@pytest.mark.parametrize("change", ["seed", "mixture", "objective", "pixels"])
 def test_a_checkpoint_of_another_recipe_is_not_taken(change, short) -> None:
     whole = short()
-    before = train.recipe(whole, whole.models["dncnn"], torch.device("cpu"))
+    before = digest(whole)
+    assert digest(whole) == before
     if change == "seed":
         whole = whole.model_copy(update={"seed": 8})
     elif change == "mixture":
         whole = whole.model_copy(update={"mixtures": whole.mixtures | {"blind": whole.mixtures["system_a"]}})
+    elif change == "objective":
+        whole = with_objective(whole, kind="l1")
     else:
         with Path("artifacts/tracks/noise/targets.npy").open("r+b") as file:
             file.seek(-1, 2)
             file.write(b"\x07")
-    assert train.recipe(whole, whole.models["dncnn"], torch.device("cpu")) != before
+    assert digest(whole) != before
+
+
+def test_another_classifier_is_another_recipe_for_the_objectives_that_ask_it_alone(short) -> None:
+    alone, judged = short(), with_objective(short(), kind="joint", pretrain=0.5, task=0.1)
+    train.CLASSIFIER.mkdir(parents=True)
+    before, facts = [], train.CLASSIFIER / "config.json"
+    for content in ("one", "other"):
+        facts.write_text(content)
+        before.append((digest(alone), digest(judged)))
+    assert before[0][0] == before[1][0]
+    assert before[0][1] != before[1][1]
+
+
+def test_the_code_of_a_recipe_is_that_of_its_own_network_and_objective(short) -> None:
+    names = {f"{path.parent.name}/{path.name}" for path in train.code(short().models["dncnn"])}
+    assert names >= {"models/dncnn.py", "objectives/mse.py", "objectives/__init__.py", "training/loop.py", "noise/quantum.py"}
+    assert not names & {"models/unet.py", "objectives/l1.py"}
+    assert all(path.exists() for path in train.code(short().models["dncnn"]))
+
+
+def test_with_a_classifier_the_model_says_which_classes_it_was_asked_for(short) -> None:
+    joint = with_objective(short(), kind="joint", pretrain=0.5, task=0.1)
+    joint = joint.model_copy(update={"classifier": ClassifierConfig(channels=2, steps=2, learning_rate=0.01)})
+    classifier.run(joint)
+    train.run(joint, "dncnn")
+    judged = outputs("dncnn")
+    assert json.loads(judged[1])["classes"] == ["clear", "opacity"]
+    train.run(with_objective(short(), kind="mse"), "dncnn")
+    assert outputs("dncnn")[0] != judged[0]
+
+
+def test_where_the_dataset_has_no_labels_the_denoiser_is_trained_alone_and_this_is_said(short, capsys) -> None:
+    train.CLASSIFIER.mkdir(parents=True)
+    (train.CLASSIFIER / "config.json").write_text(json.dumps({"classes": [], "channels": 2}))
+    train.run(with_objective(short(), kind="joint", pretrain=0.0, task=0.1), "dncnn")
+    assert "train dncnn: the dataset has no labels to classify, so the denoiser is trained alone" in capsys.readouterr().out
+    alone = outputs("dncnn")
+    assert json.loads(alone[1])["classes"] == []
+    train.run(short(), "dncnn")
+    assert outputs("dncnn")[0] == alone[0]
+
+
+def test_without_a_clean_picture_the_last_weights_are_kept_and_patience_does_not_end_it(short, monkeypatch) -> None:
+    falling = count(30, -1)
+    monkeypatch.setattr(train.loop, "psnr", lambda *_: float(next(falling)))
+    blind = with_objective(short(patience=1, validate_every=2), kind="neighbor2neighbor", weight=2.0)
+    train.run(blind, "dncnn")
+    facts = json.loads(Path("artifacts/train/dncnn/config.json").read_text())
+    assert (facts["best_step"], facts["steps_run"], facts["stopped"]) == (20, 20, "budget")
+    assert "classes" not in facts
 
 
 def test_a_run_killed_half_way_ends_with_the_very_bytes_of_an_uninterrupted_one(
@@ -113,7 +183,9 @@ def test_a_run_killed_half_way_ends_with_the_very_bytes_of_an_uninterrupted_one(
     content = yaml.safe_load(SAMPLE.read_text())
     content["machine"] = {"device": "cpu", "threads": 1}
     content["train"] |= SHORT | {"checkpoint_every": 0.2}
-    content["models"]["dncnn"] |= {"steps": 300, "network": {**content["models"]["dncnn"]["network"], "channels": 8, "depth": 3}}
+    model = content["models"]["dncnn"]
+    content["protocols"] = {}  # whose patches are larger than these crops
+    content["models"] = {"dncnn": model | {"steps": 300, "network": model["network"] | {"channels": 8, "depth": 3}}}
     (tracks / "params.yaml").write_text(yaml.safe_dump(content))
     shutil.copytree(tracks, tmp_path / "uninterrupted")
     command = [sys.executable, "-m", "xraydenoise", "train", "dncnn"]

@@ -6,7 +6,7 @@ import torch
 
 from xraydenoise.noise.gaussian import Config as Gaussian
 from xraydenoise.training import TrainConfig
-from xraydenoise.training.batches import Pictures
+from xraydenoise.training.batches import UNKNOWN, Pictures
 
 NOISE = Gaussian(kind="gaussian", mean=0.0, sigma=0.1, clip=True)
 
@@ -23,7 +23,8 @@ def pictures() -> Pictures:
     down, right = np.mgrid[:40, :48] / 8
     waves = [0.5 + 0.4 * np.sin(down + rng.uniform(0, 6)) * np.sin(right + rng.uniform(0, 6)) for _ in range(6)]
     store = torch.from_numpy(np.rint(np.stack(waves) * 65535).astype(np.uint16).view(np.int16).ravel())
-    return Pictures([f"wave{number}" for number in range(6)], [number * 1920 for number in range(6)], [40] * 6, [48] * 6, store, store)
+    places = [number * 1920 for number in range(6)]
+    return Pictures([f"wave{number}" for number in range(6)], places, [40] * 6, [48] * 6, store, store, [UNKNOWN] * 6)
 
 
 @pytest.fixture
@@ -31,7 +32,16 @@ def config() -> Callable[..., TrainConfig]:
     """A short training in float32; keywords replace entries."""
 
     def config(**entries: object) -> TrainConfig:
-        short = {"batch": 4, "patch": 16, "warmup": 4, "weight_decay": 0.0001, "ema": 0.9, "validate_every": 10, "patience": 100}
+        short = {
+            "batch": 4,
+            "patch": 16,
+            "warmup": 4,
+            "weight_decay": 0.0001,
+            "ema": 0.9,
+            "validate_every": 10,
+            "val_pictures": 2,
+            "patience": 100,
+        }
         how = {"precision": "fp32", "compile": "never", "checkpoint_every": 1.0, "max_minutes": None}
         return TrainConfig.model_validate(short | how | entries)
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from xraydenoise.noise import Noise
 from xraydenoise.noise.gaussian import Config as Gaussian
-from xraydenoise.training.batches import Batches, Pictures, validation
+from xraydenoise.training.batches import UNKNOWN, Batches, Pictures, validation
 
 
 def shift(mean: float) -> Gaussian:
@@ -25,7 +25,7 @@ def numbered() -> Pictures:
     offset = np.cumsum([0] + [height * width for height, width in sizes]).tolist()
     store = torch.arange(offset[-1], dtype=torch.int16)
     heights, widths = ([size[side] for size in sizes] for side in (0, 1))
-    return Pictures(["a", "b", "c"], offset[:-1], heights, widths, store, store)
+    return Pictures(["a", "b", "c"], offset[:-1], heights, widths, store, store, labels=[7, UNKNOWN, 9])
 
 
 def places(batch: Tensor) -> np.ndarray:
@@ -36,7 +36,7 @@ def test_every_crop_is_a_square_of_one_picture_in_one_of_eight_symmetries(number
     batches = Batches(numbered, [NONE], batch=64, patch=8, seed=0)
     seen, pictures = set(), set()
     for step in range(10):
-        for crop in places(batches(step)[1]):
+        for crop in places(batches(step).target):
             picture = int(np.searchsorted(numbered.offset, crop.min(), side="right")) - 1
             height, width = numbered.height[picture], numbered.width[picture]
             whole = numbered.offset[picture] + np.arange(height * width).reshape(height, width)
@@ -52,32 +52,47 @@ def test_every_crop_is_a_square_of_one_picture_in_one_of_eight_symmetries(number
 
 def test_crops_reach_every_corner_of_a_picture(numbered: Pictures) -> None:
     batches = Batches(numbered, [NONE], batch=64, patch=15, seed=0)
-    seen = np.concatenate([places(batches(step)[1]).ravel() for step in range(20)])
+    seen = np.concatenate([places(batches(step).target).ravel() for step in range(20)])
     assert set(seen) == set(range(numbered.targets.numel()))
 
 
 def test_input_and_target_are_the_same_crop_of_two_stores(numbered: Pictures) -> None:
     paired = replace(numbered, inputs=numbered.targets + 1000)
-    noisy, target = Batches(paired, [NONE], batch=16, patch=8, seed=0)(0)
-    np.testing.assert_array_equal(places(noisy), places(target) + 1000)
+    batch = Batches(paired, [NONE], batch=16, patch=8, seed=0)(0)
+    np.testing.assert_array_equal(places(batch.noisy), places(batch.target) + 1000)
+
+
+def test_each_crop_has_the_label_of_its_picture(numbered: Pictures) -> None:
+    batch = Batches(numbered, [NONE], batch=64, patch=8, seed=0)(0)
+    found = np.searchsorted(numbered.offset, places(batch.target).min(axis=(1, 2)), side="right") - 1
+    assert batch.label.tolist() == [numbered.labels[picture] for picture in found]
+    assert set(batch.label.tolist()) == {7, UNKNOWN, 9}
+
+
+def test_an_empty_mixture_adds_no_noise(numbered: Pictures) -> None:
+    batch = Batches(numbered, [], batch=4, patch=8, seed=0)(0)
+    assert torch.equal(batch.noisy, batch.target)
 
 
 def test_a_batch_depends_on_seed_and_step_alone(numbered: Pictures) -> None:
     noise = Gaussian(kind="gaussian", mean=0.0, sigma=0.1, clip=False)
     batches = Batches(numbered, [noise], batch=4, patch=8, seed=0)
-    later = [batches(step) for step in (3, 4)]
+    earlier = batches(3)
+    later = batches(4)
+    drawn = torch.rand(3, generator=later.generator)  # as an objective draws
     again = Batches(numbered, [noise], batch=4, patch=8, seed=0)(4)
     other = Batches(numbered, [noise], batch=4, patch=8, seed=1)(4)
-    assert all(torch.equal(one, two) for one, two in zip(later[1], again, strict=True))
-    assert not torch.equal(later[0][1], later[1][1])
-    assert not torch.equal(other[1], later[1][1])
+    assert all(torch.equal(one, two) for one, two in zip(later[:3], again[:3], strict=True))
+    assert torch.equal(drawn, torch.rand(3, generator=again.generator))
+    assert not torch.equal(earlier.target, later.target)
+    assert not torch.equal(other.target, later.target)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 16])
 def test_each_noise_of_a_mixture_gets_its_share_of_the_crops(numbered: Pictures, batch: int) -> None:
     mixture: list[Noise] = [shift(mean) for mean in (0.25, 0.5, 0.75)]
     batches = Batches(numbered, mixture, batch=batch, patch=8, seed=0)
-    added = torch.cat([(noisy - target).mean(dim=(1, 2, 3)) for noisy, target in (batches(step) for step in range(12))])
+    added = torch.cat([(drawn.noisy - drawn.target).mean(dim=(1, 2, 3)) for drawn in (batches(step) for step in range(12))])
     counts = [int((added - noise.mean).abs().lt(0.01).sum()) for noise in mixture]
     assert counts == [4 * batch] * 3
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import torch
 from xraydenoise import models
 from xraydenoise.models.autoencoder import Config as Autoencoder
 from xraydenoise.models.dncnn import Config as DnCNN
+from xraydenoise.models.stacked_autoencoder import Config as Stacked
 from xraydenoise.models.unet import Config as UNet
 from xraydenoise.noise.gaussian import Config as Gaussian
 from xraydenoise.training import TrainConfig, checkpoints, loop
 from xraydenoise.training.batches import Batches, Pictures, validation
-from xraydenoise.training.objectives import objective
+from xraydenoise.training.objectives import Objective, layer_wise, mse
 
 NOISE = Gaussian(kind="gaussian", mean=0.0, sigma=[0.05, 0.2], clip=True)
 NETWORKS = [
@@ -20,6 +22,9 @@ NETWORKS = [
     UNet(kind="unet", channels=(8, 16), bottleneck=16, unshuffle=1, residual=True, batch_norm=True),
     Autoencoder(kind="autoencoder", channels=(8, 8)),
 ]
+STACKED = Stacked(kind="stacked_autoencoder", side=8, hidden=(12, 6))
+MSE = mse.Config(kind="mse")
+LAYER_WISE = layer_wise.Config(kind="layer_wise", pretrain=0.6, masked=0.25)
 
 
 def begin(network: models.Network) -> loop.State:
@@ -27,11 +32,12 @@ def begin(network: models.Network) -> loop.State:
 
 
 @pytest.fixture
-def fit(pictures: Pictures, config: Callable[..., TrainConfig]) -> Callable[[loop.State], Iterator[loop.Step]]:
-    def fit(state: loop.State) -> Iterator[loop.Step]:
+def fit(pictures: Pictures, config: Callable[..., TrainConfig]) -> Callable[..., Iterator[loop.Step]]:
+    def fit(state: loop.State, objective: Objective = MSE) -> Iterator[loop.Step]:
         settings = config(precision="bf16")
         batches = Batches(pictures, [NOISE], settings.batch, settings.patch, seed=0)
-        return loop.fit(state, batches, validation(pictures, [NOISE], 0, 2), objective("mse"), 30, 3e-3, settings)
+        criterion = partial(objective.loss, classifier=None)
+        return loop.fit(state, batches, validation(pictures, [NOISE], 0, 2), criterion, 30, 3e-3, settings)
 
     return fit
 
@@ -40,21 +46,49 @@ def tensors(state: loop.State) -> dict[str, torch.Tensor]:
     return dict(checkpoints._tensors(state))
 
 
+def interrupted(network: models.Network, step: int, fit, path: Path, objective: Objective) -> tuple[loop.State, loop.State]:
+    """The ends of a run that nothing disturbed and of one that was stored after `step`, forgotten, and taken up again."""
+    whole, first, second = begin(network), begin(network), begin(network)
+    list(fit(whole, objective))
+    list(islice(fit(first, objective), step))
+    checkpoints.save(first, path, "recipe")
+    assert checkpoints.restore(second, path, "recipe")
+    assert tensors(second).keys() == tensors(first).keys()
+    rest = list(fit(second, objective))
+    assert [told.step for told in rest] == list(range(step + 1, 31))
+    return whole, second
+
+
+def assert_same(one: loop.State, other: loop.State) -> None:
+    assert one.history == other.history
+    assert (one.best_step, one.best_val_psnr) == (other.best_step, other.best_val_psnr)
+    left, right = tensors(one), tensors(other)
+    assert left.keys() == right.keys()
+    assert all(torch.equal(left[name], right[name]) for name in right)
+
+
 @pytest.mark.parametrize("network", NETWORKS, ids=str)
 @pytest.mark.parametrize("step", [1, 10, 17])
 def test_a_resumed_run_ends_with_the_very_bits_of_an_uninterrupted_one(network, step, fit, tmp_path) -> None:
-    whole, first, second = begin(network), begin(network), begin(network)
-    list(fit(whole))
-    list(islice(fit(first), step))
-    checkpoints.save(first, tmp_path / "checkpoint.safetensors", "recipe")
-    assert checkpoints.restore(second, tmp_path / "checkpoint.safetensors", "recipe")
-    rest = list(fit(second))
-    assert [told.step for told in rest] == list(range(step + 1, 31))
-    assert second.history == whole.history
-    assert (second.best_step, second.best_val_psnr) == (whole.best_step, whole.best_val_psnr)
-    resumed, uninterrupted = tensors(second), tensors(whole)
-    assert resumed.keys() == uninterrupted.keys()
-    assert all(torch.equal(resumed[name], uninterrupted[name]) for name in uninterrupted)
+    assert_same(*interrupted(network, step, fit, tmp_path / "checkpoint.safetensors", MSE))
+
+
+@pytest.mark.parametrize("step", [4, 9, 14, 25], ids=["first layer", "turn of the second", "second layer", "all together"])
+def test_a_run_that_trains_layer_by_layer_is_resumed_in_any_turn_to_the_very_bit(step, fit, tmp_path) -> None:
+    assert_same(*interrupted(STACKED, step, fit, tmp_path / "checkpoint.safetensors", LAYER_WISE))
+
+
+def test_layers_whose_turn_has_not_come_have_neither_learnt_nor_a_state(fit, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    untouched, trained, restored = begin(STACKED), begin(STACKED), begin(STACKED)
+    list(islice(fit(trained, LAYER_WISE), 4))
+    checkpoints.save(trained, path, "recipe")
+    assert checkpoints.restore(restored, path, "recipe")
+    for state in (trained, restored):
+        first, second = state.network.layers
+        assert set(state.optimizer.state) == set(first.parameters())
+        assert torch.equal(second.weight, untouched.network.layers[1].weight)
+        assert not torch.equal(first.weight, untouched.network.layers[0].weight)
 
 
 def test_a_finished_run_is_not_trained_again(fit, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -11,10 +12,11 @@ from xraydenoise.models.dncnn import Config as DnCNN
 from xraydenoise.noise.gaussian import Config as Gaussian
 from xraydenoise.training import TrainConfig, loop
 from xraydenoise.training.batches import Batches, Pictures, validation
-from xraydenoise.training.objectives import objective
+from xraydenoise.training.objectives import Batch, mse
 
 CPU = torch.device("cpu")
 NOISE = Gaussian(kind="gaussian", mean=0.0, sigma=0.1, clip=True)
+CRITERION = partial(mse.Config(kind="mse").loss, classifier=None)
 NETWORK = DnCNN(kind="dncnn", channels=16, depth=4, unshuffle=2, batch_norm=True)
 
 
@@ -27,9 +29,9 @@ def state() -> loop.State:
 def fit(pictures: Pictures) -> Callable[..., Iterator[loop.Step]]:
     """Training on four of the pictures, chosen on the other two."""
 
-    def fit(state: loop.State, config: TrainConfig, steps: int, rate: float = 3e-3) -> Iterator[loop.Step]:
+    def fit(state: loop.State, config: TrainConfig, steps: int, rate: float = 3e-3, choose: bool = True) -> Iterator[loop.Step]:
         batches = Batches(pictures, [NOISE], config.batch, config.patch, seed=0)
-        return loop.fit(state, batches, validation(pictures, [NOISE], 0, 2), objective("mse"), steps, rate, config)
+        return loop.fit(state, batches, validation(pictures, [NOISE], 0, 2), CRITERION, steps, rate, config, choose)
 
     return fit
 
@@ -73,6 +75,30 @@ def test_training_ends_when_val_has_not_improved_for_long(state, fit, config) ->
     steps = list(fit(state, config(patience=2), steps=60))
     assert len(steps) == 20
     assert state.stopped == "patience"
+
+
+def test_without_choice_val_is_told_but_the_last_averaged_weights_are_kept_and_patience_does_not_end_it(state, fit, config) -> None:
+    state.best_val_psnr = 99.0
+    steps = list(fit(state, config(patience=1), steps=40, choose=False))
+    assert [step.step for step in steps if step.val_psnr is not None] == [10, 20, 30, 40]
+    assert state.stopped == "budget"
+    assert (state.best_step, state.best_val_psnr) == (40, steps[-1].val_psnr)
+    last = state.averaged.state_dict()
+    assert state.best.keys() == last.keys()
+    assert all(torch.equal(state.best[name], last[name]) for name in last)
+
+
+def test_the_objective_hears_which_share_of_the_budget_is_done(state, pictures, config) -> None:
+    heard = []
+
+    def criterion(network: nn.Module, batch: Batch, done: float) -> torch.Tensor:
+        heard.append(done)
+        return CRITERION(network, batch, done)
+
+    settings = config()
+    drawn = Batches(pictures, [NOISE], settings.batch, settings.patch, seed=0)
+    list(loop.fit(state, drawn, validation(pictures, [NOISE], 0, 1), criterion, 8, 3e-3, settings))
+    assert heard == [step / 8 for step in range(8)]
 
 
 def test_a_wall_clock_cap_ends_training_and_still_validates(state, fit, config) -> None:

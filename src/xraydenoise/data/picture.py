@@ -1,10 +1,10 @@
-"""What a decoded file is, how one is refused, and the one full scale that both decoders share."""
+"""What a decoded file is, how one is refused, and the one full scale that the decoders and the store share."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-FULL_SCALE = 65535  # of uint16 pixels, as in the store
+FULL_SCALE = 65535  # of uint16 pixels
 GRAY_TOLERANCE = 8  # of 255; three channels that differ by no more are gray that a lossy format stored as colour
 
 

@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Iterable
 
+import pandas as pd
+
 from xraydenoise.contracts import SPLITS
 
 
@@ -39,6 +41,13 @@ def position(patient: str, seed: int) -> float:
     """Where in [0, 1) the patient stands; uniform over patients, and the same for ever."""
     digest = hashlib.sha256(f"{seed}:{patient}".encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def by_turns(pictures: pd.DataFrame, order: list[str]) -> pd.DataFrame:
+    """Rows so ordered that every `patient` comes once before one comes a second time; `order` are the columns that decide the rest."""
+    ordered = pictures.sort_values(order)
+    turn = ordered.groupby("patient").cumcount()
+    return ordered.assign(turn=turn).sort_values(["turn", *order]).drop(columns="turn")
 
 
 def join(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

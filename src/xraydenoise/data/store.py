@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-FULL_SCALE = 65535
+from xraydenoise.data.picture import FULL_SCALE
+
 HEADER = 128  # bytes; numpy pads the header of a flat array to this
 
 
@@ -82,6 +83,12 @@ def open_store(path: Path) -> np.ndarray:
     """The flat store at `path`, memory-mapped and read-only."""
     store: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     return store
+
+
+def inputs(track: Path) -> Path:
+    """The store of a track's folder that noise is added to: its inputs where they differ from the targets."""
+    own = track / "inputs.npy"
+    return own if own.exists() else track / "targets.npy"
 
 
 def resident(store: np.ndarray, device: torch.device) -> Tensor:

@@ -57,6 +57,32 @@ def gains(ranking: pd.DataFrame, title: str, path: Path) -> None:
     _save(figure, path)
 
 
+def protocol(means: pd.DataFrame, title: str, path: Path) -> None:
+    """A panel a metric: each method's mean as a bar in groups of conditions, a diamond where a figure was published."""
+    metrics_shown, methods = (list(dict.fromkeys(means[column])) for column in ("metric", "method"))
+    conditions = list(dict.fromkeys(means["condition"]))
+    step = 0.84 / len(methods)
+    height = 1.2 + max(2.0, 0.16 * len(methods) * len(conditions))
+    figure = Figure(figsize=(3.6 * len(metrics_shown) + 2.6, height), dpi=DPI, layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    panels = figure.subplots(1, len(metrics_shown), squeeze=False, sharey=True)[0]
+    for axes, metric in zip(panels, metrics_shown, strict=True):
+        rows = means[means["metric"] == metric]
+        for place, method in enumerate(methods):
+            own = rows[rows["method"] == method].set_index("condition").reindex(conditions)
+            heights = np.arange(len(conditions)) - 0.42 + step * (place + 0.5)
+            axes.barh(heights, own["mean"], height=step * 0.9, color=f"C{place % 10}", hatch="//" if place >= 10 else None, label=method)
+            axes.plot(own["published"], heights, "D", color="black", markersize=4, label="published" if place == 0 else None)
+        axes.set_title(metric, fontsize=10)
+        axes.set_yticks(range(len(conditions)), conditions)
+        axes.set_ylim(len(conditions) - 0.5, -0.5)
+        axes.grid(axis="x", color="0.92")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+    panels[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
+    _save(figure, path)
+
+
 def _one(width: float, height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     return figure, figure.add_subplot()

@@ -7,6 +7,7 @@ import pandas as pd
 from xraydenoise import contracts
 from xraydenoise.evaluation.ranking import ALL, CompareConfig, interval, on_test
 from xraydenoise.evaluation.statistics import FEW
+from xraydenoise.tables import markdown
 
 MEANING = {
     "noise": "The truth is the clean picture: the noise was added to it, so these numbers measure how much of it a method takes away.",
@@ -95,9 +96,3 @@ def _sources(images: pd.DataFrame) -> str:
     for split in contracts.SPLITS:
         counts[f"{split} patients"] = splits.get(split, 0)
     return markdown(counts.reset_index())
-
-
-def markdown(frame: pd.DataFrame) -> str:
-    """`frame` as a Markdown table."""
-    lines = [list(frame.columns), ["---"] * len(frame.columns), *frame.astype(str).to_numpy().tolist()]
-    return "\n".join(f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |" for line in lines)

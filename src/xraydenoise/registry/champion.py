@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 import xraydenoise
+from xraydenoise.evaluation.ranking import on_test
 from xraydenoise.registry import mirror, runs
 from xraydenoise.registry.runs import Method
 from xraydenoise.registry.store import Store
@@ -48,8 +49,8 @@ def requirements() -> list[str]:
 
 def _gain(method: Method, ranking: pd.DataFrame) -> tuple[float, float, float]:
     """Over the median filter, on test, over all conditions: the mean and its interval, dB."""
-    rows = ranking[(ranking["split"] == "test") & (ranking["condition"] == "all") & (ranking["track"] == method.track)]
-    rows = rows[rows["method"] == method.name]
+    rows = on_test(ranking)
+    rows = rows[(rows["track"] == method.track) & (rows["method"] == method.name)]
     if rows.empty:
         raise ValueError(f"{method.name}: was not scored on test of track {method.track}, so its gain over the median filter is unknown")
     row = rows.iloc[0]

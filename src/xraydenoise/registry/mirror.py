@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 COMPARED = Path("artifacts/compare")
+PROTOCOLS = Path("artifacts/protocols")
 LOGS = Path("logs")
 SHOWN = ("psnr", "ssim", "mse", "gain_psnr", "gain_psnr_low", "gain_psnr_high", "gain_ssim", "gain_ssim_low", "gain_ssim_high")
 
@@ -114,13 +115,14 @@ def _metrics(method: Method, ranking: pd.DataFrame) -> dict[str, float]:
 
 
 def _comparison(store: Store) -> list[str]:
-    """One run a comparison, with its report, tables and figures as artifacts."""
-    outcome = runs.digest(sorted(COMPARED.iterdir()))
+    """One run a comparison, with its report, tables and figures as artifacts, and those of the published comparisons."""
+    outcome = runs.digest([*sorted(COMPARED.iterdir()), *sorted(PROTOCOLS.iterdir())])
     known = runs.find(store, outcome=outcome)
     if any(run.info.status == "FINISHED" for run in known):
         return []
     run = known[0] if known else runs.create(store, "comparison", {"kind": "comparison", runs.OUTCOME: outcome}, {})
     store.client.log_artifacts(run.info.run_id, str(COMPARED))
+    store.client.log_artifacts(run.info.run_id, str(PROTOCOLS), PROTOCOLS.name)
     runs.finish(store, run, outcome)
     return ["comparison: report and figures"]
 

@@ -10,6 +10,7 @@ from xraydenoise import contracts
 from xraydenoise.evaluation import figures, ranking, report
 from xraydenoise.params import Params
 from xraydenoise.stages import scoring
+from xraydenoise.tables import markdown
 
 SCORED = Path("artifacts/evaluate")
 OUT = Path("artifacts/compare")
@@ -42,7 +43,7 @@ def run(params: Params) -> None:
 
 def _blocks(ranked: pd.DataFrame) -> str:
     blocks = [
-        f"## Track {track}, {split}\n\n{report.markdown(report.readable(rows))}\n"
+        f"## Track {track}, {split}\n\n{markdown(report.readable(rows))}\n"
         for (track, split), rows in ranked.groupby(["track", "split"], sort=False)
     ]
     return "\n".join(blocks)

@@ -13,8 +13,6 @@ from xraydenoise.noise import draw_seed
 from xraydenoise.params import Params, Track
 from xraydenoise.progress import progress
 
-INPUTS = {"noise": "targets.npy", "enhanced": "inputs.npy"}  # the store that noise is added to
-
 
 def run(params: Params, track: Track) -> None:
     """Write artifacts/degrade/<track> from artifacts/tracks/<track>; each draw has a seed of its own and is made on the CPU."""
@@ -24,7 +22,7 @@ def run(params: Params, track: Track) -> None:
     out.mkdir(parents=True)
     manifest = contracts.read(learnt / "manifest.parquet", contracts.Track)
     images = manifest[manifest["split"] != "train"].sort_values("image").to_dict("records")
-    pixels = store.open_store(learnt / INPUTS[track])
+    pixels = store.open_store(store.inputs(learnt))
     rows = []
     for condition, noise in params.conditions[track].items():
         dtype = np.uint16 if noise.clip else np.float32  # uint16 holds [0, 1] only

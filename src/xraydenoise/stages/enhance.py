@@ -1,6 +1,5 @@
 """Stage `enhance`: apply the named presets to whole pictures and keep one region of each, the same for all presets of a picture."""
 
-import hashlib
 import shutil
 from collections.abc import Hashable
 from pathlib import Path
@@ -11,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from xraydenoise import contracts
-from xraydenoise.data import store
+from xraydenoise.data import splits, store
 from xraydenoise.enhancement import enhance
+from xraydenoise.noise import draw_seed
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
 
@@ -34,7 +34,7 @@ def run(params: Params) -> None:
     with store.Writer(OUT / "pixels.npy") as writer:
         for picture in progress(pictures.to_dict("records"), "enhance", len(pictures)):
             whole = store.read(pixels, picture["offset"], picture["height"], picture["width"])
-            top, left = region(whole, params.enhance.region, draw_seed(params.seed, picture["image"]))
+            top, left = region(whole, params.enhance.region, draw_seed(params.seed, picture["image"], "enhance"))
             for preset in params.enhance.presets:
                 kept = enhance(whole, preset)[top : top + params.enhance.region, left : left + params.enhance.region]
                 rows.append(
@@ -44,6 +44,7 @@ def run(params: Params) -> None:
                         "preset": preset,
                         "patient": picture["patient"],
                         "split": picture["split"],
+                        "label": picture["label"],
                         "top": top,
                         "left": left,
                         "offset": writer.append(kept),
@@ -56,19 +57,10 @@ def run(params: Params) -> None:
 
 def chosen(pictures: pd.DataFrame, counts: dict[str, int], seed: int) -> pd.DataFrame:
     """At most `counts[split]` pictures of each split: one of every patient before a second of any, both in an order drawn from `seed`."""
-    drawn = pictures.assign(
-        picture_draw=[draw_seed(seed, image) for image in pictures["image"]],
-        patient_draw=[draw_seed(seed, patient) for patient in pictures["patient"]],
-    ).sort_values("picture_draw")
-    drawn["turn"] = drawn.groupby("patient").cumcount()
-    drawn = drawn.sort_values(["turn", "patient_draw"])
+    draws = {f"{column}_draw": [draw_seed(seed, name, "enhance") for name in pictures[column]] for column in ("patient", "image")}
+    drawn = splits.by_turns(pictures.assign(**draws), list(draws))
     parts = [drawn[drawn["split"] == split].head(counts[split]) for split in contracts.SPLITS]
     return pd.concat(parts)[list(pictures.columns)]
-
-
-def draw_seed(seed: int, name: str) -> int:
-    """A seed below 2**63 from the project's seed and a picture's or patient's name: the same on every machine."""
-    return int.from_bytes(hashlib.sha256(f"enhance:{seed}:{name}".encode()).digest()[:8], "big") >> 1
 
 
 def region(pixels: np.ndarray, side: int, seed: int) -> tuple[int, int]:

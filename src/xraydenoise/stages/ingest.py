@@ -13,6 +13,7 @@ from xraydenoise.data.picture import Refused
 from xraydenoise.data.store import Writer
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
+from xraydenoise.tables import markdown
 
 DATA = Path("data")
 OUT = Path("artifacts/ingest")
@@ -128,6 +129,5 @@ def readable(refused: pd.DataFrame, total: int) -> str:
     """The quarantine as a Markdown page."""
     lines = ["# Quarantine", "", f"{len(refused)} of {total} files are not in the pixel store.", ""]
     if not refused.empty:
-        lines += ["| source | file | reason | detail |", "|---|---|---|---|"]
-        lines += ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in refused.itertuples(index=False)]
+        lines.append(markdown(refused))
     return "\n".join(lines) + "\n"

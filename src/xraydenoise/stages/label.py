@@ -16,6 +16,7 @@ from xraydenoise.data import store
 from xraydenoise.labelling import Labeller, audit
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
+from xraydenoise.tables import markdown
 from xraydenoise.training import device
 
 REGIONS = Path("artifacts/enhance")
@@ -100,14 +101,10 @@ def readable(table: pd.DataFrame) -> str:
         f"{len(table)} labels. Real-ESRGAN shifts brightness and invents texture, so agreement with it is not truth.",
     ]
     lines += ["`detail` is the energy finer than 1.5 px, label over input: below 1 smooths, above 1 invents.", "", "## Mean of each preset"]
-    lines += ["", *markdown(table.groupby("preset", sort=False)[columns].mean().reset_index())]
+    lines += ["", markdown(table.groupby("preset", sort=False)[columns].mean().map("{:.3f}".format).reset_index())]
+    rounded = table[["image"]].join(table[columns].map("{:.3f}".format))
     distance = {"shift": table["shift"].abs(), "detail": np.log(table["detail"]).abs(), "correlation": 1 - table["correlation"]}
     for column, heading in HEADINGS.items():
-        worst = table.loc[distance[column].sort_values(ascending=False, kind="stable").index[:WORST], ["image", *columns]]
-        lines += ["", f"## {heading}", "", *markdown(worst)]
+        worst = rounded.loc[distance[column].sort_values(ascending=False, kind="stable").index[:WORST]]
+        lines += ["", f"## {heading}", "", markdown(worst)]
     return "\n".join(lines) + "\n"
-
-
-def markdown(table: pd.DataFrame) -> list[str]:
-    cells = [[f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row] for row in table.itertuples(index=False)]
-    return ["| " + " | ".join(row) + " |" for row in [list(table.columns), ["---"] * len(table.columns), *cells]]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from xraydenoise import contracts
-from xraydenoise.data import store
+from xraydenoise.data import splits, store
 from xraydenoise.evaluation import metrics
 from xraydenoise.progress import progress
 
@@ -57,9 +57,8 @@ def spread(rows: pd.DataFrame, count: int) -> pd.DataFrame:
 
     It depends on the manifest alone, so it is the same for all methods.
     """
-    ordered = rows.sort_values(["condition", "patient", "image"])
-    turn = ordered.groupby(["condition", "patient"]).cumcount()
-    return ordered.assign(turn=turn).sort_values(["condition", "turn", "patient", "image"]).groupby("condition").head(count)
+    parts = [splits.by_turns(part, ["patient", "image"]).head(count) for _, part in rows.groupby("condition")]
+    return pd.concat(parts) if parts else rows
 
 
 def score(

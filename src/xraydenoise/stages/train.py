@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -13,15 +14,13 @@ import torch
 from safetensors.torch import save_file
 
 from xraydenoise import contracts, models, noise, training
-from xraydenoise.data import store
-from xraydenoise.params import ModelConfig, Params
+from xraydenoise.data import splits, store
+from xraydenoise.params import Params
 from xraydenoise.progress import progress
-from xraydenoise.training import batches, checkpoints, loop
+from xraydenoise.training import Recipe, batches, checkpoints, classifier, loop, objectives
 from xraydenoise.training.device import pick
-from xraydenoise.training.objectives import objective
 
-INPUTS = {"noise": "targets.npy", "enhanced": "inputs.npy"}  # the store that noise is added to
-VAL_PICTURES = 16  # noisy pictures that choose the best weights; whole, so more would take longer than they are worth
+CLASSIFIER = Path("artifacts/classifier")
 
 
 def run(params: Params, name: str) -> None:
@@ -33,15 +32,49 @@ def run(params: Params, name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
     model, mixture = params.models[name], params.mixtures[params.models[name].mixture]
-    train, val = pictures(model.track, device)
+    judge, classes = classifier.load(CLASSIFIER, device) if model.objective.needs_classifier else (None, [])
+    track = Path("artifacts/tracks", model.track)
+    train, val = pictures(track, device, classes)
+    digest = recipe(params, model, mixture, device, track)
+    state, resumed = learn(params, name, model, mixture, train, val, judge, work, digest)
+
+    save_file({key: tensor.contiguous().cpu() for key, tensor in state.best.items()}, out / "weights.safetensors")
+    facts = {"name": name, "track": model.track, "network": model.network.model_dump(mode="json")} | outcome(state, device)
+    facts["objective"] = model.objective.model_dump(mode="json")
+    if model.objective.needs_classifier:
+        facts["classes"] = classes  # none: the dataset has no labels, and the denoiser was trained alone
+    (out / "config.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_history(state.history, curves / f"{name}.csv")
+    log(state, name, device, resumed)
+    shutil.rmtree(work)
+    print(f"train {name}: PSNR on val {state.best_val_psnr:.2f} dB at step {state.best_step} of {state.step} (ended by {state.stopped})")
+
+
+def learn(
+    params: Params,
+    name: str,
+    model: Recipe,
+    mixture: Sequence[noise.Noise],
+    train: batches.Pictures,
+    val: batches.Pictures,
+    judge: classifier.Classifier | None,
+    work: Path,
+    digest: str,
+) -> tuple[loop.State, bool]:
+    """Train one network on the device of the pictures, going on from `work` if a run of the same `digest` left it; whether it did."""
+    device = train.targets.device
     drawn = batches.Batches(train, mixture, params.train.batch, params.train.patch, params.seed)
-    held_out = batches.validation(val, mixture, params.seed, VAL_PICTURES)
+    held_out = batches.validation(val, mixture, params.seed, params.train.val_pictures)
     state = loop.begin(models.initialised(model.network, params.seed), device, params.train.weight_decay)
-    checkpoint, digest = work / "checkpoint.safetensors", recipe(params, model, device)
+    checkpoint = work / "checkpoint.safetensors"
     resumed = checkpoints.restore(state, checkpoint, digest)
     if checkpoint.exists() and not resumed:
         print(f"train {name}: {checkpoint} is of other params, data or code, and is not taken; beginning anew")
-    fit = loop.fit(state, drawn, held_out, objective(model.objective), model.steps, model.learning_rate, params.train)
+    if model.objective.needs_classifier and judge is None:
+        print(f"train {name}: the dataset has no labels to classify, so the denoiser is trained alone")
+    criterion = partial(model.objective.loss, classifier=judge)
+    choose = model.objective.needs_target  # without a clean picture there is nothing to choose the weights by
+    fit = loop.fit(state, drawn, held_out, criterion, model.steps, model.learning_rate, params.train, choose)
 
     write_history(state.history, work / "history.csv")  # MLflow's mirror reads it while this runs
     saved = time.monotonic()
@@ -51,14 +84,8 @@ def run(params: Params, name: str) -> None:
         if time.monotonic() - saved >= params.train.checkpoint_every:
             checkpoints.save(state, checkpoint, digest)
             saved = time.monotonic()
-
-    save_file({key: tensor.contiguous().cpu() for key, tensor in state.best.items()}, out / "weights.safetensors")
-    facts = {"name": name, "track": model.track, "network": model.network.model_dump(mode="json")} | outcome(state, device)
-    (out / "config.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    write_history(state.history, curves / f"{name}.csv")
-    log(state, name, device, resumed)
-    shutil.rmtree(work)
-    print(f"train {name}: PSNR on val {state.best_val_psnr:.2f} dB at step {state.best_step} of {state.step} (ended by {state.stopped})")
+    checkpoints.save(state, checkpoint, digest)  # so that whatever is killed from here on does not train again
+    return state, resumed
 
 
 def prepared(params: Params) -> torch.device:
@@ -70,43 +97,47 @@ def prepared(params: Params) -> torch.device:
     return device
 
 
-def pictures(track: str, device: torch.device) -> tuple[batches.Pictures, batches.Pictures]:
-    """The training and the val pictures of `track`; those of val in an order that takes every patient once before one a second time."""
-    folder = Path("artifacts/tracks", track)
-    manifest = contracts.read(folder / "manifest.parquet", contracts.Track).sort_values("image")
-    turn = manifest.groupby("patient").cumcount()
-    manifest = manifest.assign(turn=turn).sort_values(["turn", "image"])
-    targets = store.resident(store.open_store(folder / "targets.npy"), device)
-    inputs = targets if INPUTS[track] == "targets.npy" else store.resident(store.open_store(folder / INPUTS[track]), device)
-    splits = (manifest[manifest["split"] == split] for split in ("train", "val"))
-    train, val = (
-        batches.Pictures(
-            images=split["image"].tolist(),
-            offset=split["offset"].tolist(),
-            height=split["height"].tolist(),
-            width=split["width"].tolist(),
-            inputs=inputs,
-            targets=targets,
-        )
-        for split in splits
-    )
+def pictures(track: Path, device: torch.device, classes: Sequence[str]) -> tuple[batches.Pictures, batches.Pictures]:
+    """The training and the val pictures in the folder of a track; those of val in an order that takes every patient once before a second
+    time."""
+    manifest = splits.by_turns(contracts.read(track / "manifest.parquet", contracts.Track), ["image"])
+    targets = store.resident(store.open_store(track / "targets.npy"), device)
+    inputs = targets if store.inputs(track).name == "targets.npy" else store.resident(store.open_store(store.inputs(track)), device)
+    train, val = (listed(manifest[manifest["split"] == split], inputs, targets, classes) for split in ("train", "val"))
     return train, val
 
 
-def recipe(params: Params, model: ModelConfig, device: torch.device) -> str:
-    """Digest of all that a step depends on: entries of params.yaml, the track's bytes, the code, torch."""
-    parts = [params.machine, params.train, model, *params.mixtures[model.mixture]]
+def listed(rows: pd.DataFrame, inputs: torch.Tensor, targets: torch.Tensor, classes: Sequence[str]) -> batches.Pictures:
+    """The pictures of some rows of a contracts.Track, in two resident stores."""
+    labels = rows["label"].astype(object).where(rows["label"].notna(), None)
+    return batches.Pictures(
+        images=rows["image"].tolist(),
+        offset=rows["offset"].tolist(),
+        height=rows["height"].tolist(),
+        width=rows["width"].tolist(),
+        inputs=inputs,
+        targets=targets,
+        labels=classifier.numbered(labels.tolist(), classes),
+    )
+
+
+def recipe(params: Params, model: Recipe, mixture: Sequence[noise.Noise], device: torch.device, track: Path) -> str:
+    """Digest of all that a step depends on: entries of params.yaml, the bytes of the folder `track`, the code, torch."""
+    parts = [params.machine, params.train, model, *mixture]
     entries = [part.model_dump(mode="json") for part in parts]
     digest = hashlib.sha256(json.dumps([params.seed, entries, device.type, torch.__version__], sort_keys=True).encode())
-    rooms = [Path(room.__path__[0]) for room in (models, noise, training)]
-    used = [
-        rooms[0] / f"{name}.py" for name in ("__init__", "initial", "padding", model.network.kind)
-    ]  # another model changes nothing here
-    sources = sorted([*used, *rooms[1].glob("*.py"), *rooms[2].glob("*.py")])
-    for path in [*sources, *sorted(Path("artifacts/tracks", model.track).iterdir())]:
+    for path in [*code(model), *sorted(track.iterdir()), *(sorted(CLASSIFIER.iterdir()) if model.objective.needs_classifier else [])]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def code(model: Recipe) -> list[Path]:
+    """The files that train `model`: those of other networks and objectives change nothing here."""
+    networks, noises, trainings, aims = (Path(room.__path__[0]) for room in (models, noise, training, objectives))
+    used = [networks / f"{name}.py" for name in ("__init__", "bottleneck", "initial", "padding", "patches", model.network.kind)]
+    used += [aims / f"{name}.py" for name in ("__init__", model.objective.kind)]
+    return sorted([*used, *noises.glob("*.py"), *trainings.glob("*.py")])
 
 
 def write_history(history: Sequence[loop.Step], path: Path) -> None:

@@ -9,8 +9,10 @@ from torch import Tensor
 
 from xraydenoise.data.store import scale
 from xraydenoise.noise import Noise, draw_seed
+from xraydenoise.training.objectives import Batch
 
 Pair = tuple[Tensor, Tensor]  # noisy and target, float32 (B, 1, H, W) each
+UNKNOWN = -1  # label of a picture that has none
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +25,7 @@ class Pictures:
     width: Sequence[int]
     inputs: Tensor  # flat int16 on the device: what noise is added to
     targets: Tensor
+    labels: Sequence[int]  # number of each picture's class, or UNKNOWN
 
     def whole(self, number: int) -> Pair:
         """One picture without noise, (1, 1, H, W): input and target."""
@@ -32,7 +35,10 @@ class Pictures:
 
 
 class Batches:
-    """The batch of each step: random crops, each turned or mirrored into one of the square's eight symmetries, each with one noise."""
+    """The batch of each step: random crops, each turned or mirrored into one of the square's eight symmetries, each with one noise.
+
+    An empty mixture adds none.
+    """
 
     def __init__(self, pictures: Pictures, mixture: Sequence[Noise], batch: int, patch: int, seed: int) -> None:
         """Raises ValueError where there is no picture, or where some are smaller than the patch, naming them."""
@@ -46,27 +52,28 @@ class Batches:
         device = pictures.targets.device
         self.generator = torch.Generator(device)
         self.random = torch.empty(4, batch, dtype=torch.int64, device=device)
-        self.offset, self.height, self.width = (
-            torch.tensor(column, dtype=torch.int64, device=device) for column in (pictures.offset, pictures.height, pictures.width)
+        self.offset, self.height, self.width, self.labels = (
+            torch.tensor(column, dtype=torch.int64, device=device)
+            for column in (pictures.offset, pictures.height, pictures.width, pictures.labels)
         )
         self.axis = torch.arange(patch, device=device)
 
-    def __call__(self, step: int) -> Pair:
+    def __call__(self, step: int) -> Batch:
         """The batch of `step`: of the seed and the step alone, so that a resumed run needs no generator's state."""
         self.generator.manual_seed(draw_seed(self.seed, "crops", str(step)))
-        index = self.index()
+        self.random.random_(generator=self.generator)  # (4, B), 0 to 2**63 - 1: their remainders are uniform to 1 in 2**40
+        image = self.random[0] % len(self.offset)
+        index = self.index(image)
         target = scale(self.pictures.targets[index])[:, None]  # (B, 1, P, P)
         same = self.pictures.inputs is self.pictures.targets
         clean = target if same else scale(self.pictures.inputs[index])[:, None]
-        return self.degraded(clean, step), target
+        return Batch(self.degraded(clean, step), target, self.labels[image], self.generator)
 
-    def index(self) -> Tensor:
-        """(B, P, P): the place of each crop's pixels in the flat store.
+    def index(self, image: Tensor) -> Tensor:
+        """(B, P, P): the place in the flat store of the pixels of one crop of each `image` (B,).
 
         A crop is a corner and two strides; mirroring starts at the other end and walks back, transposing swaps the strides.
         """
-        self.random.random_(generator=self.generator)  # (4, B), 0 to 2**63 - 1: their remainders are uniform to 1 in 2**40
-        image = self.random[0] % len(self.offset)
         width, last = self.width[image], self.patch - 1
         top = self.random[1] % (self.height[image] - last)
         left = self.random[2] % (width - last)
@@ -79,6 +86,8 @@ class Batches:
     def degraded(self, clean: Tensor, step: int) -> Tensor:
         """Each noise of the mixture on its share of the crops; crops are in random order, and shares that do not divide take turns."""
         count, kinds = len(clean), len(self.mixture)
+        if not kinds:
+            return clean
         bounds = [(number * count + step % kinds) // kinds for number in range(kinds + 1)]
         parts = zip(self.mixture, bounds, bounds[1:], strict=False)
         return torch.cat([noise(clean[start:end], self.generator) for noise, start, end in parts if end > start])

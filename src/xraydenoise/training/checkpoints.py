@@ -37,7 +37,10 @@ def restore(state: State, path: Path, recipe: str) -> bool:
         metadata = file.metadata()
         if metadata["recipe"] != recipe:
             return False
-        for parameter in state.network.parameters():
+        stored = set(file.keys())
+        for number, parameter in enumerate(state.network.parameters()):
+            if f"optimizer.{number}.step" not in stored:
+                continue
             moments = state.optimizer.state[parameter]
             moments["step"] = torch.zeros((), device=parameter.device)
             moments["exp_avg"], moments["exp_avg_sq"] = torch.empty_like(parameter), torch.empty_like(parameter)
@@ -57,5 +60,5 @@ def _tensors(state: State) -> Iterator[tuple[str, Tensor]]:
         for name, tensor in tensors.items():
             yield f"{part}.{name}", tensor
     for number, parameter in enumerate(state.network.parameters()):
-        for name in MOMENTS:
+        for name in MOMENTS if parameter in state.optimizer.state else ():  # one that has not learnt yet has none
             yield f"optimizer.{number}.{name}", state.optimizer.state[parameter][name]

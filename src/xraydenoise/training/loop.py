@@ -13,7 +13,7 @@ from xraydenoise import models
 from xraydenoise.training import TrainConfig
 from xraydenoise.training.batches import Pair
 from xraydenoise.training.device import bf16_supported
-from xraydenoise.training.objectives import Objective
+from xraydenoise.training.objectives import Batch, Criterion
 
 MAX_GRADIENT = 1.0  # norm above which a gradient is shortened: one bad batch in bf16 must not throw the weights away
 FLOOR = 1e-10  # mean squared error that reads 100 dB, the most that a PSNR says
@@ -58,23 +58,25 @@ def begin(network: nn.Module, device: torch.device, weight_decay: float) -> Stat
 
 def fit(
     state: State,
-    batches: Callable[[int], Pair],
+    batches: Callable[[int], Batch],
     validation: Sequence[Pair],
-    objective: Objective,
+    criterion: Criterion,
     steps: int,
     learning_rate: float,
     config: TrainConfig,
+    choose: bool = True,
 ) -> Iterator[Step]:
     """Train `state` in place up to `steps`, yielding after each; the state is then consistent and may be stored, and go on later.
 
-    `batches` gives noisy and target of a step. Ends early by patience or max_minutes; `state.stopped` says why. Raises ValueError where
-    the warm-up is not shorter than the budget, RuntimeError where the loss is not finite.
+    Ends early by patience or max_minutes; `state.stopped` says why. Unless `choose`, val is told but decides nothing: no patience, and the
+    last averaged weights count as the best. Raises ValueError where the warm-up is not shorter than the budget, RuntimeError where the
+    loss is not finite.
     """
     if config.warmup >= steps:
         raise ValueError(f"train.warmup: {config.warmup} steps are no fewer than the model's {steps}; use fewer, or train longer")
     device = state.loss_sum.device
     compiled = config.compile == "always" or (config.compile == "auto" and device.type == "cuda")
-    forward = torch.compile(state.network) if compiled else state.network
+    forward: nn.Module = torch.compile(state.network) if compiled else state.network  # type: ignore[assignment]
     precision = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16" and bf16_supported(device))
     started = time.monotonic() - state.seconds
 
@@ -82,10 +84,8 @@ def fit(
         rate = learning_rate * schedule(state.step, steps, config.warmup)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        noisy, target = batches(state.step)
         with precision:
-            prediction = forward(noisy)
-        loss = objective(prediction, target)
+            loss = criterion(forward, batches(state.step), state.step / steps)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(state.network.parameters(), MAX_GRADIENT)
         state.optimizer.step()
@@ -101,7 +101,7 @@ def fit(
         told = Step(state.step, rate)
         if over or state.step % config.validate_every == 0:
             with precision:
-                told = validated(state, validation, rate)
+                told = validated(state, validation, rate, choose)
         if over or state.worse >= config.patience:
             state.stopped = "budget" if state.step >= steps else "max_minutes" if late else "patience"
         yield told
@@ -125,8 +125,8 @@ def average(averaged: nn.Module, network: nn.Module, decay: float, step: int) ->
         old[name].copy_(new[name])
 
 
-def validated(state: State, validation: Sequence[Pair], rate: float) -> Step:
-    """Score the averaged weights, keep them if they are the best so far, and add a row to the history."""
+def validated(state: State, validation: Sequence[Pair], rate: float, choose: bool) -> Step:
+    """Score the averaged weights, keep them if they are the best so far (or always, unless `choose`), and add a row to the history."""
     loss = float(state.loss_sum) / state.loss_steps
     if not math.isfinite(loss):
         raise RuntimeError(f"step {state.step}: the loss is {loss} at learning rate {rate:g}; use a lower learning_rate, or precision fp32")
@@ -136,7 +136,7 @@ def validated(state: State, validation: Sequence[Pair], rate: float) -> Step:
     state.loss_sum.zero_()
     state.loss_steps = 0
     state.worse += 1
-    if reached > state.best_val_psnr:
+    if reached > state.best_val_psnr or not choose:
         state.best_val_psnr, state.best_step, state.worse = reached, row.step, 0
         state.best = copy.deepcopy(state.averaged.state_dict())
     return row

@@ -30,6 +30,21 @@ def test_the_same_seed_gives_the_same_files_and_another_seed_others(config: phan
     assert first == second != other
 
 
+def test_every_second_patient_has_an_opacity_and_all_his_pictures_say_so(config: phantom.Config, tmp_path: Path) -> None:
+    files = config.fetch(tmp_path)
+    assert list(files["label"]) == ["clear", "clear", "opacity", "opacity", "clear", "clear"]
+
+
+def test_an_opacity_is_brighter_lung_on_one_side_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    opaque = phantom.draw(128, 5, 1, 0)
+    monkeypatch.setattr(phantom, "opaque", lambda _: False)
+    added = opaque - phantom.draw(128, 5, 1, 0)
+    assert added.min() >= 0
+    assert added.max() > 0.05
+    assert np.abs(added[:, :64]).max() == 0
+    assert 0.01 < (added > 0).mean() < 0.05  # an ellipse of half axes 0.16 and 0.2: 2.5 % of the square
+
+
 def test_pictures_of_one_patient_look_more_alike_than_those_of_two() -> None:
     one, again, other = (phantom.draw(64, 5, patient, image) for patient, image in ((0, 0), (0, 0), (1, 0)))
     np.testing.assert_array_equal(one, again)

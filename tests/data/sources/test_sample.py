@@ -11,6 +11,7 @@ def test_the_sample_is_ten_real_radiographs_of_four_patients(tmp_path: Path) -> 
     files = contracts.Downloads.validate(sample.Config(kind="sample", path=Path("a")).fetch(tmp_path))
     assert (len(files), files["patient"].nunique()) == (10, 4)
     assert files["licence"].str.contains("CC BY 3.0").sum() == 8
+    assert files.groupby("patient")["label"].first().dropna().to_dict() == {"P_00173": "benign", "P_00820": "malignant"}
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.dcm")) == sorted(files["path"])
     chest = decode(tmp_path / "files/data/RG1_UNCR.dcm", 64)
     assert (chest.bits, chest.view, chest.spacing) == (15, "chest PA", None)  # its header says 0 mm

@@ -16,7 +16,7 @@ from xraydenoise.data import sources
 from xraydenoise.data.picture import FULL_SCALE
 from xraydenoise.progress import progress
 
-TISSUE, LUNG, HEART, BONE, VESSEL = 1.3, -1.05, 0.5, 2.2, 1.2  # attenuation a unit of length; half the picture's width is 1
+TISSUE, LUNG, HEART, BONE, VESSEL, OPACITY = 1.3, -1.05, 0.5, 2.2, 1.2, 0.8  # attenuation a unit of length; half the picture's width is 1
 VESSELS = 24  # tubes, the fine detail that a denoiser is judged by
 
 
@@ -37,7 +37,8 @@ class Config(sources.Source):
             path = f"{sources.FILES}/p{patient:04d}_{image:03d}.png"
             if not cv2.imwrite(str(destination / path), pixels):
                 raise OSError(f"{destination / path}: could not be written; is the disk full?")
-            rows.append((path, f"p{patient:04d}", "chest phantom", None, "CC0 (computed)", f"phantom, seed {self.seed}"))
+            label = "opacity" if opaque(patient) else "clear"
+            rows.append((path, f"p{patient:04d}", "chest phantom", label, "CC0 (computed)", f"phantom, seed {self.seed}"))
         return sources.listing(rows)
 
 
@@ -55,6 +56,8 @@ def draw(size: int, seed: int, patient: int, image: int) -> np.ndarray:
     path = TISSUE * ellipsoid(x, y, 0, 0.1, body.uniform(0.85, 0.95), 1.3, 0.62)
     for side in (-1, 1):
         path += LUNG * ellipsoid(x, y, side * centre, -0.02, *lung, 0.45)
+    if opaque(patient):
+        path += OPACITY * ellipsoid(x, y, centre, 0.15, 0.16, 0.2, 0.3)
     path += HEART * ellipsoid(x, y, 0.12, 0.22, body.uniform(0.25, 0.33), 0.32, 0.4)
     path += BONE * tube(np.abs(x), 0.07, hollow=0.4)  # spine
     for rib in range(8):
@@ -69,6 +72,11 @@ def draw(size: int, seed: int, patient: int, image: int) -> np.ndarray:
         reach = np.array([side * body.uniform(0.1, 0.42), body.uniform(-0.4, 0.4)])
         path += VESSEL * tube(segment(x, y, start, start + reach), body.uniform(0.006, 0.02), hollow=0)
     return 1 - np.exp(-np.maximum(path, 0))
+
+
+def opaque(patient: int) -> bool:
+    """Whether a patient has an opacity in one lung, as pneumonia makes: every second one, so that there is something to classify."""
+    return patient % 2 == 1
 
 
 def ellipsoid(x: np.ndarray, y: np.ndarray, cx: float, cy: float, a: float, b: float, c: float) -> np.ndarray:

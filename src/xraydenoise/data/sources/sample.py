@@ -23,30 +23,31 @@ class File(NamedTuple):
     path: str  # below site-packages
     patient: str
     view: str
+    label: str | None  # CBIS-DDSM's, of the case
     sha256: str
 
 
 # fmt: off
 FILES = (
-    File(PYDICOM_DATA, "data_store/data/RG1_UNCR.dcm", "RG1", "chest PA",
+    File(PYDICOM_DATA, "data_store/data/RG1_UNCR.dcm", "RG1", "chest PA", None,
          "946f28f48b9fbf360196a9b835c8fce83b0c654bf85a5107663c8a61df02e498"),
-    File(PYDICOM_DATA, "data_store/data/RG3_UNCR.dcm", "RG3", "lower leg R AP",
+    File(PYDICOM_DATA, "data_store/data/RG3_UNCR.dcm", "RG3", "lower leg R AP", None,
          "6babfc42dd404213e1758d6dbb93648c248783cc23f593103fff4295c3374dfb"),
-    File(MAMMOGRAMS, "mammograms/cases/sfm-benign-0/1-130.dcm", "P_00173", "breast L CC",
+    File(MAMMOGRAMS, "mammograms/cases/sfm-benign-0/1-130.dcm", "P_00173", "breast L CC", "benign",
          "fe31ebf91ddcda254c16eca4d5d73026200f4d1dc6e4fb66bbc138d8a2cc4e06"),
-    File(MAMMOGRAMS, "mammograms/cases/sfm-benign-0/1-131.dcm", "P_00173", "breast L MLO",
+    File(MAMMOGRAMS, "mammograms/cases/sfm-benign-0/1-131.dcm", "P_00173", "breast L MLO", "benign",
          "a32932c9370e0f5c8725d9a52ffabdbeb52c71845da1e1f3341a00513d14f200"),
-    File(MAMMOGRAMS, "mammograms/cases/sfm-benign-0/1-132.dcm", "P_00173", "breast R CC",
+    File(MAMMOGRAMS, "mammograms/cases/sfm-benign-0/1-132.dcm", "P_00173", "breast R CC", "benign",
          "78f06004a516965b983256eef40ae699b8a57e929e4855d299717af38eabec69"),
-    File(MAMMOGRAMS, "mammograms/cases/sfm-benign-0/1-133.dcm", "P_00173", "breast R MLO",
+    File(MAMMOGRAMS, "mammograms/cases/sfm-benign-0/1-133.dcm", "P_00173", "breast R MLO", "benign",
          "9bdb1b09932a836f05d029d4996e6295da7b4159d88b56d5dcdedd8fdd484fec"),
-    File(MAMMOGRAMS, "mammograms/cases/sfm-malign-0/1-280.dcm", "P_00820", "breast L CC",
+    File(MAMMOGRAMS, "mammograms/cases/sfm-malign-0/1-280.dcm", "P_00820", "breast L CC", "malignant",
          "ced15985417beb8a91237b700d17e66a8dd30c013a377c4875d79da69849a5d7"),
-    File(MAMMOGRAMS, "mammograms/cases/sfm-malign-0/1-281.dcm", "P_00820", "breast L MLO",
+    File(MAMMOGRAMS, "mammograms/cases/sfm-malign-0/1-281.dcm", "P_00820", "breast L MLO", "malignant",
          "90f522bb06f6641bc738cd86bd7e563e83ff307157be1469f0bcbb556488440b"),
-    File(MAMMOGRAMS, "mammograms/cases/sfm-malign-0/1-282.dcm", "P_00820", "breast R CC",
+    File(MAMMOGRAMS, "mammograms/cases/sfm-malign-0/1-282.dcm", "P_00820", "breast R CC", "malignant",
          "f967e1f3cafc688657526320c9982c41df4ff0f2a271a77c6faa7317e1624ba0"),
-    File(MAMMOGRAMS, "mammograms/cases/sfm-malign-0/1-283.dcm", "P_00820", "breast R MLO",
+    File(MAMMOGRAMS, "mammograms/cases/sfm-malign-0/1-283.dcm", "P_00820", "breast R MLO", "malignant",
          "9f1ef69dc3bd96dd4b6fbe47704638f4c7930d98eba6c3837d40974649dcf020"),
 )
 # fmt: on
@@ -64,7 +65,7 @@ class Config(sources.Source):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(locate(file), target)
             path = target.relative_to(destination).as_posix()
-            rows.append((path, file.patient, file.view, None, licence, f"PyPI {package}=={version}: {file.path}"))
+            rows.append((path, file.patient, file.view, file.label, licence, f"PyPI {package}=={version}: {file.path}"))
         return sources.listing(rows)
 
 

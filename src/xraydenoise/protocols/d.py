@@ -1,0 +1,27 @@
+"""System D: five papers' networks on CoronaHack chest X-rays under one Gaussian noise, by SSIM, PSNR and MSE."""
+
+from xraydenoise.evaluation import metrics
+from xraydenoise.protocols import Protocol, against, noises
+
+SIGMA = 0.165  # read off the charts as .16 to .17
+CHARTS = {  # SSIM, PSNR in dB, MSE, read off bar charts
+    "gondara": (0.80, 27.25, 0.0020),
+    "dncnn": (0.45, 19.65, 0.0109),
+    "ding_liu": (0.72, 27.5, 0.0017),
+    "rdn": (0.72, 13.3, 0.0476),
+    "stacked_autoencoder": (0.56, 16.3, 0.026),
+}
+METRICS = {"SSIM": metrics.ssim, "PSNR, dB": metrics.psnr, "MSE": metrics.mse}
+
+PROTOCOL = Protocol(
+    title="D: five papers under one Gaussian noise",
+    published_on="CoronaHack chest X-rays",
+    track="noise",
+    size=128,
+    conditions=noises({"gaussian_165": {"kind": "gaussian", "mean": 0.0, "sigma": SIGMA, "clip": True}}),
+    metrics=METRICS,
+    published=against(
+        (name, "gaussian_165", metric, value) for name, chart in CHARTS.items() for metric, value in zip(METRICS, chart, strict=True)
+    ),
+    note="The published bars come from networks that were trained too little to rank: their PSNR spans 14 dB.",
+)

@@ -1,0 +1,69 @@
+"""protocols: the published comparisons again, each as CSV, as a Markdown table beside the published figures, and as a plot."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from xraydenoise import contracts, protocols
+from xraydenoise.evaluation import baselines, figures, ranking
+from xraydenoise.params import Params
+from xraydenoise.progress import progress
+from xraydenoise.stages import reproduce
+from xraydenoise.tables import markdown
+
+OUT = Path("artifacts/protocols")
+WEIGHTS = (0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6)  # of total variation, among which val chooses; part of every protocol
+
+
+def run(params: Params) -> None:
+    """Write artifacts/protocols/<letter>.{csv,md,png} for each protocol that has an entry in params."""
+    shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(parents=True)
+    images = contracts.read(Path("artifacts/ingest/manifest.parquet"), contracts.Images)
+    for letter in sorted({learner.protocol for learner in params.protocols.values()}):
+        protocol = protocols.load(letter)
+        learners = {name: learner for name, learner in params.protocols.items() if learner.protocol == letter}
+        conditions = list(dict.fromkeys(condition for learner in learners.values() for condition in learner.names()))
+        track = reproduce.pictures(protocol, Path("work/protocols", letter))
+        test, val = (reproduce.Drawn(protocol, letter, track, params.seed, split) for split in ("test", "val"))
+        scores = [
+            score for condition in progress(conditions, f"protocol {letter}", len(conditions)) for score in classical(test, val, condition)
+        ]
+        scores += [contracts.read(reproduce.OUT / name / "scores.parquet", contracts.ProtocolScores) for name in learners]
+        means = protocols.summary(pd.concat(scores, ignore_index=True), protocol)
+        contracts.write(means, OUT / f"{letter}.csv", contracts.ProtocolTable)
+        (OUT / f"{letter}.md").write_text(page(protocol, means, images, test.rows), encoding="utf-8")
+        figures.protocol(means, protocol.title, OUT / f"{letter}.png")
+        shutil.rmtree(Path("work/protocols", letter), ignore_errors=True)
+        first = next(iter(protocol.metrics))
+        print(f"Protocol {protocol.title}; {first}, in brackets as published\n{protocols.table(means, first).to_string(index=False)}\n")
+
+
+def classical(test: reproduce.Drawn, val: reproduce.Drawn, condition: str) -> list[pd.DataFrame]:
+    """Scores of doing nothing, of the published 3x3 median, and of total variation at the weight that is best on val."""
+    settings = baselines.TotalVariation(kind="total_variation", weights=WEIGHTS).settings()
+    with ThreadPoolExecutor() as pool:
+        chosen = baselines.tune(settings, list(zip(val.noisy(condition), val.targets, strict=True)), pool)
+    methods: dict[str, baselines.Denoiser] = {"noisy": np.copy, protocols.MEDIAN: partial(baselines.median, size=3)}
+    methods["total_variation"] = settings[chosen]
+    return [test.score(name, condition, denoise) for name, denoise in methods.items()]
+
+
+def page(protocol: protocols.Protocol, means: pd.DataFrame, images: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """The table of every metric as a Markdown page that says on which pictures it ran."""
+    counts = images.groupby("source")["image"].size()
+    sources = ", ".join(f"{count} of {source}" for source, count in counts.items())
+    size = f"{protocol.size}x{protocol.size} px" if protocol.size else "regions as the track has them"
+    parts = [
+        f"# Protocol {protocol.title}",
+        f"Ran on {ranking.count(len(rows), rows['patient'].nunique())} ({size}), of a project with {sources}. "
+        f"Published on: {protocol.published_on}. Figures in brackets are the published ones; they are of other pictures.",
+    ]
+    parts += [protocol.note] if protocol.note else []
+    for metric in protocol.metrics:
+        parts += [f"## {metric}", markdown(protocols.table(means, metric))]
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,114 @@
+"""reproduce: one network of a published comparison learns on the protocol's pictures and is scored on its test pictures."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+
+from xraydenoise import contracts, protocols
+from xraydenoise.data import store
+from xraydenoise.evaluation import metrics
+from xraydenoise.noise import Noise, draw_seed
+from xraydenoise.params import Params
+from xraydenoise.stages import train
+from xraydenoise.training import classifier
+
+OUT = Path("artifacts/reproduce")
+
+
+def run(params: Params, name: str) -> None:
+    """Write artifacts/reproduce/<name>, going on from work/reproduce/<name> if a killed run left it."""
+    device = train.prepared(params)
+    out, work = OUT / name, Path("work/reproduce", name)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    learner = params.protocols[name]
+    params = params.model_copy(update={"train": learner.cropped(params.train)})
+    protocol, method = protocols.load(learner.protocol), protocols.method(name, learner)
+    track = pictures(protocol, work / "track")
+    judge, classes = classifier.load(train.CLASSIFIER, device) if learner.objective.needs_classifier else (None, [])
+    learnt, val = train.pictures(track, device, classes)
+    test = Drawn(protocol, learner.protocol, track, params.seed, "test")
+    scores, networks = [], {}
+    for network_name, conditions in learner.mixtures().items():
+        mixture = [protocol.conditions[condition] for condition in conditions]
+        folder = work / network_name
+        folder.mkdir(parents=True, exist_ok=True)
+        digest = train.recipe(params, learner, mixture, device, track)
+        state, _ = train.learn(params, f"{name}, {network_name}", learner, mixture, learnt, val, judge, folder, digest)
+        networks[network_name] = train.outcome(state, device)
+        network = state.averaged
+        network.load_state_dict(state.best)
+
+        @torch.inference_mode()
+        def denoise(noisy: np.ndarray, network: torch.nn.Module = network) -> np.ndarray:
+            return np.asarray(network(torch.from_numpy(noisy)[None, None].to(device))[0, 0].float().cpu())
+
+        scores += [test.score(method, condition, denoise) for condition in conditions]
+    contracts.write(pd.concat(scores, ignore_index=True), out / "scores.parquet", contracts.ProtocolScores)
+    facts = {"network": learner.network.model_dump(mode="json"), "networks": networks}
+    (out / "config.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    shutil.rmtree(work)
+
+
+def pictures(protocol: protocols.Protocol, folder: Path) -> Path:
+    """The track folder of a protocol: squares made in `folder`, or the project's own track where the protocol takes it as it is."""
+    whole = Path("artifacts/tracks", protocol.track)
+    if protocol.size is None:
+        return whole
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    manifest = contracts.read(whole / "manifest.parquet", contracts.Track)
+    names = sorted({"targets.npy", store.inputs(whole).name})
+    for name in names:
+        pixels = store.open_store(whole / name)
+        with store.Writer(folder / name) as writer:
+            offsets = [writer.append(squared(store.read(pixels, *place), protocol.size)) for place in _places(manifest)]
+    square = manifest.assign(offset=offsets, height=protocol.size, width=protocol.size)
+    contracts.write(square, folder / "manifest.parquet", contracts.Track)
+    return folder
+
+
+def _places(manifest: pd.DataFrame) -> list[tuple[int, int, int]]:
+    return list(manifest[["offset", "height", "width"]].itertuples(index=False, name=None))
+
+
+def squared(pixels: np.ndarray, size: int) -> np.ndarray:
+    """float32 (H, W) scaled to (size, size) by area, as the published pictures were: the whole picture, whatever its shape."""
+    return np.asarray(np.clip(cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA), 0, 1))
+
+
+class Drawn:
+    """The pictures of one split of a protocol, with noise drawn once from (seed, image, protocol, condition)."""
+
+    def __init__(self, protocol: protocols.Protocol, letter: str, track: Path, seed: int, split: str) -> None:
+        manifest = contracts.read(track / "manifest.parquet", contracts.Track)
+        self.rows = manifest[manifest["split"] == split].sort_values("image", ignore_index=True)
+        self.protocol, self.letter, self.seed = protocol, letter, seed
+        stores = [store.open_store(path) for path in (store.inputs(track), track / "targets.npy")]
+        self.inputs, self.targets = ([store.read(pixels, *place) for place in _places(self.rows)] for pixels in stores)
+
+    def noisy(self, condition: str) -> list[np.ndarray]:
+        """The noisy pictures (H, W), drawn on the CPU."""
+        noise: Noise = self.protocol.conditions[condition]
+        drawn = []
+        for image, clean in zip(self.rows["image"], self.inputs, strict=True):
+            generator = torch.Generator().manual_seed(draw_seed(self.seed, image, f"protocol {self.letter} {condition}"))
+            drawn.append(noise(torch.from_numpy(clean)[None, None], generator)[0, 0].numpy())
+        return drawn
+
+    def score(self, method: str, condition: str, denoise: Callable[[np.ndarray], np.ndarray]) -> pd.DataFrame:
+        """contracts.ProtocolScores of a method under one condition, by every metric of the protocol."""
+        found: list[Mapping[str, object]] = []
+        for image, patient, noisy, target in zip(
+            self.rows["image"], self.rows["patient"], self.noisy(condition), self.targets, strict=True
+        ):
+            prediction = metrics.clip(denoise(noisy), target)
+            row = {"method": method, "condition": condition, "image": image, "patient": patient}
+            found += [row | {"metric": name, "value": metric(prediction, target)} for name, metric in self.protocol.metrics.items()]
+        return pd.DataFrame(found) if found else contracts.empty(contracts.ProtocolScores)

@@ -1,0 +1,138 @@
+import math
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xraydenoise import contracts, params, protocols
+
+ROOT = Path(__file__).parents[2]
+LETTERS = get_args(protocols.Letter)
+CHECKED = params.load(ROOT / "params.yaml")
+LEARNER = {
+    "protocol": "c",
+    "track": "noise",
+    "conditions": "all",
+    "each": True,
+    "objective": {"kind": "mse"},
+    "steps": 300,
+    "learning_rate": 0.001,
+    "network": {"kind": "autoencoder", "channels": [16, 8]},
+}
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_every_protocol_has_an_entry_in_the_sample_profile_and_names_what_it_ran_on(letter: str) -> None:
+    protocol = protocols.load(letter)
+    assert any(learner.protocol == letter for learner in CHECKED.protocols.values())
+    assert protocol.title.startswith(letter.upper())
+    assert protocol.published_on
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_published_figures_are_of_conditions_and_metrics_that_the_protocol_has(letter: str) -> None:
+    protocol = protocols.load(letter)
+    for _, condition, metric in protocol.published:
+        assert condition in protocol.conditions
+        assert metric in protocol.metrics
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_every_method_with_a_published_figure_is_reproduced(letter: str) -> None:
+    made = {protocols.method(name, learner) for name, learner in CHECKED.protocols.items() if learner.protocol == letter}
+    assert {method for method, _, _ in protocols.load(letter).published} <= made | {"noisy", protocols.MEDIAN}
+
+
+@pytest.mark.parametrize("letter", LETTERS)
+def test_every_metric_is_best_for_the_target_itself(letter: str) -> None:
+    rng = np.random.default_rng(0)
+    target = rng.random((32, 32)).astype(np.float32)
+    noisy = np.clip(target + rng.normal(0, 0.2, target.shape), 0, 1).astype(np.float32)
+    for name, metric in protocols.load(letter).metrics.items():
+        same, worse = metric(target, target), metric(noisy, target)
+        assert (same < worse) if name in ("MSE", "BCE above floor") else (same > worse), name
+
+
+def test_system_a_reads_6_decibels_low_and_its_ssim_high_on_smooth_pictures() -> None:
+    rng = np.random.default_rng(1)
+    target = np.linspace(0.6, 0.9, 1600, dtype=np.float32).reshape(40, 40)
+    noisy = np.clip(target + rng.normal(0, 0.1, target.shape), 0, 1).astype(np.float32)
+    found = {name: metric(noisy, target) for name, metric in protocols.load("a").metrics.items()}
+    by_hand = -10 * math.log10(np.mean(np.square(2.0 * noisy - 2.0 * target)))
+    assert found["own PSNR, dB"] == pytest.approx(by_hand, abs=1e-4)
+    assert found["PSNR, dB"] - found["own PSNR, dB"] == pytest.approx(6.02, abs=0.01)
+    assert found["own SSIM"] > found["SSIM"]
+
+
+def test_the_cross_entropy_above_its_floor_is_the_divergence_of_the_two_pictures() -> None:
+    target, prediction = np.full((8, 8), 0.25, np.float32), np.full((8, 8), 0.5, np.float32)
+    divergence = 0.25 * math.log(0.25 / 0.5) + 0.75 * math.log(0.75 / 0.5)
+    assert protocols.load("b").metrics["BCE above floor"](prediction, target) == pytest.approx(divergence)
+
+
+def test_the_seven_rows_of_system_c_are_the_published_ones() -> None:
+    protocol = protocols.load("c")
+    assert len(protocol.conditions) == 7
+    assert protocol.published["autoencoder", "f.2_poisson_5", "SSIM"] == 0.6118
+    hard = protocol.conditions["f.2_gaussian_1_2"]
+    assert (hard.mean, hard.sigma, hard.clip) == (0.2, 0.4, True)
+
+
+def scores() -> pd.DataFrame:
+    rows = [("noisy", 0.4), ("autoencoder", 0.8), ("median_3x3", 0.7)]
+    return pd.DataFrame(
+        {"method": method, "condition": condition, "image": image, "patient": image, "metric": metric, "value": value + shift}
+        for metric in ("PSNR, dB", "SSIM")
+        for condition in ("f.2_poisson_1", "f.1_gaussian_0_1")
+        for method, value in rows
+        for image, shift in (("one", 0.0), ("two", 0.1))
+    )
+
+
+def test_a_summary_is_the_mean_over_pictures_in_the_protocols_order_beside_the_published(tmp_path: Path) -> None:
+    means = protocols.summary(scores(), protocols.load("c"))
+    contracts.write(means, tmp_path / "c.csv", contracts.ProtocolTable)
+    assert list(means["metric"].unique()) == ["SSIM", "PSNR, dB"]
+    assert list(means["condition"].unique()) == ["f.1_gaussian_0_1", "f.2_poisson_1"]
+    row = means[(means["metric"] == "SSIM") & (means["condition"] == "f.1_gaussian_0_1") & (means["method"] == "autoencoder")].iloc[0]
+    assert (row["mean"], row["published"]) == (pytest.approx(0.85), 0.8825)
+
+
+def test_a_table_shows_the_published_figure_in_brackets_and_nothing_where_there_is_none() -> None:
+    means = protocols.summary(scores(), protocols.load("c"))
+    shown = protocols.table(means, "SSIM").set_index("method")
+    assert shown.loc["noisy", "f.1_gaussian_0_1"] == "0.4500 (0.4299)"
+    assert protocols.table(means, "PSNR, dB").set_index("method").loc["noisy", "f.2_poisson_1"] == "0.4500"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"track": "enhanced"}, r"track: protocol c is of track noise, found 'enhanced'"),
+        ({"conditions": ["easy"]}, r"conditions: protocol c has no easy; expected some of"),
+        ({"objective": {"kind": "elbo"}}, r"objective: elbo takes kind vae"),
+        ({"steps": 10}, r"steps: must be more than train\.warmup, 50, found 10"),
+        ({"protocol": "e", "each": False}, r"conditions: easy, .*, sigma_25 are clipped in part"),
+    ],
+)
+def test_an_entry_that_does_not_fit_its_protocol_is_refused_with_the_reason(change: dict[str, object], said: str) -> None:
+    learner = protocols.Learner.model_validate(LEARNER | change)
+    with pytest.raises(ValueError, match=said):
+        learner.check_protocol(CHECKED.train)
+
+
+def test_crops_are_no_larger_than_the_protocols_pictures() -> None:
+    learner = protocols.Learner.model_validate(LEARNER)
+    sizes = {patch: learner.cropped(CHECKED.train.model_copy(update={"patch": patch})).patch for patch in (64, 160)}
+    assert sizes == {64: 64, 160: 128}
+
+
+def test_one_network_a_condition_or_one_over_all() -> None:
+    each = protocols.Learner.model_validate(LEARNER).mixtures()
+    assert len(each) == 7
+    assert each["f.2_poisson_1"] == ["f.2_poisson_1"]
+    together = protocols.Learner.model_validate(LEARNER | {"each": False}).mixtures()
+    assert list(together) == ["all"]
+    assert len(together["all"]) == 7

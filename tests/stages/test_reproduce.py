@@ -1,0 +1,85 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from xraydenoise import contracts, params, protocols
+from xraydenoise.data import store
+from xraydenoise.stages import reproduce
+
+SAMPLE = Path(__file__).parents[2] / "profiles/sample.yaml"
+NETWORK = {"kind": "dncnn", "channels": 4, "depth": 3, "unshuffle": 2, "batch_norm": True}
+LEARNER = {"protocol": "c", "track": "noise", "objective": {"kind": "mse"}, "steps": 6, "learning_rate": 0.01, "network": NETWORK}
+TWO = ["f.1_gaussian_0_1", "f.2_poisson_5"]
+
+
+@pytest.fixture
+def short(tracks: Path) -> params.Params:
+    """The sample profile with two networks of protocol C that learn for six steps."""
+    whole = params.load(SAMPLE)
+    Path("artifacts/classifier").mkdir(parents=True)
+    Path("artifacts/classifier/config.json").write_text(json.dumps({"classes": [], "channels": 4}))
+    train = whole.train.model_copy(update={"batch": 2, "patch": 16, "warmup": 2, "validate_every": 3, "precision": "fp32"})
+    entries = {
+        name: protocols.Learner.model_validate(LEARNER | {"conditions": TWO, "each": name == "c_each"}) for name in ("c_each", "c_one")
+    }
+    return whole.model_copy(update={"train": train, "protocols": entries})
+
+
+def test_one_network_a_condition_is_scored_on_every_test_picture_by_every_metric(short: params.Params) -> None:
+    reproduce.run(short, "c_each")
+    scores = contracts.read(Path("artifacts/reproduce/c_each/scores.parquet"), contracts.ProtocolScores)
+    assert len(scores) == 2 * 2 * 2  # conditions, metrics, pictures of the one test patient
+    assert set(scores["method"]) == {"each"}
+    assert set(scores["patient"]) == {"patient5"}
+    facts = json.loads(Path("artifacts/reproduce/c_each/config.json").read_text())
+    assert set(facts["networks"]) == set(TWO)
+    assert not Path("work/reproduce/c_each").exists()
+
+
+def test_the_same_params_give_the_same_bytes(short: params.Params) -> None:
+    folder = Path("artifacts/reproduce/c_one")
+    reproduce.run(short, "c_one")
+    first = {path.name: path.read_bytes() for path in folder.iterdir()}
+    reproduce.run(short, "c_one")
+    assert first == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_network_that_had_ended_before_a_kill_is_not_trained_again(short: params.Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(reproduce.shutil, "rmtree", lambda *_, **__: None)  # the run dies before it clears its work
+        reproduce.run(short, "c_one")
+    steps = []
+    monkeypatch.setattr("xraydenoise.training.batches.Batches.__call__", lambda _, step: steps.append(step))
+    reproduce.run(short, "c_one")
+    assert steps == []
+
+
+def test_pictures_become_whole_squares_by_area(tracks: Path) -> None:
+    protocol = protocols.load("b")
+    folder = reproduce.pictures(protocol, Path("work/squares"))
+    squares = contracts.read(folder / "manifest.parquet", contracts.Track)
+    whole = contracts.read(Path("artifacts/tracks/noise/manifest.parquet"), contracts.Track)
+    assert list(squares["image"]) == list(whole["image"])
+    assert set(squares["height"]) == set(squares["width"]) == {64}
+    assert list(squares["split"]) == list(whole["split"])
+    assert store.open_store(folder / "targets.npy").size == 64 * 64 * len(whole)
+    halves = np.tile(np.array([[0.0, 1.0]], np.float32), (8, 4))
+    np.testing.assert_allclose(reproduce.squared(halves, 4), 0.5)
+
+
+def test_a_protocol_without_a_size_takes_the_track_as_it_is(tracks: Path) -> None:
+    assert reproduce.pictures(protocols.load("a"), Path("work/squares")) == Path("artifacts/tracks/enhanced")
+
+
+def test_noise_is_drawn_by_seed_image_protocol_and_condition(tracks: Path) -> None:
+    protocol = protocols.load("c")
+    folder = reproduce.pictures(protocol, Path("work/squares"))
+    one, same, other = (reproduce.Drawn(protocol, "c", folder, seed, "test").noisy(TWO[0]) for seed in (3, 3, 4))
+    assert all(np.array_equal(picture, again) for picture, again in zip(one, same, strict=True))
+    assert not np.array_equal(one[0], other[0])
+    before = torch.get_rng_state()
+    reproduce.Drawn(protocol, "c", folder, 3, "test").noisy(TWO[1])
+    assert torch.equal(torch.get_rng_state(), before)
