@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from xraydenoise.__main__ import STAGES, main
 
@@ -20,7 +21,7 @@ def project(tmp_path, monkeypatch):
 
 def test_help_lists_every_command():
     shown = subprocess.run([sys.executable, "-m", "xraydenoise", "--help"], capture_output=True, text=True, check=True).stdout
-    for command in (*STAGES, "check", "profile", "ui"):
+    for command in (*STAGES, "check", "models", "profile", "ui"):
         assert re.search(rf"\n    {command}\s+\w", shown), command  # argparse puts the longest one's text on a line of its own
 
 
@@ -46,3 +47,16 @@ def test_the_pages_of_mlflow_before_a_run_say_what_to_type(project, capsys):
 def test_good_params_are_said_to_be_good(project, capsys):
     assert main(["check"]) == 0
     assert "good" in capsys.readouterr().out
+
+
+def test_the_networks_of_params_are_listed_with_parameters_cost_field_and_paper(project, capsys):
+    content = yaml.safe_load((project / "params.yaml").read_text())
+    for section, kept in (("models", ("dncnn", "dncnn_enhanced")), ("protocols", ("c_rdn",))):
+        content[section] = {name: content[section][name] for name in kept}
+    (project / "params.yaml").write_text(yaml.safe_dump(content))
+    assert main(["models"]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split()[:2] == ["kind", "parameters"]
+    assert [row.split()[0] for row in rows] == ["dncnn", "rdn"]
+    assert "128,500" in rows[0]
+    assert rows[0].endswith("Zhang et al. 2017, IEEE TIP 26(7); dncnn, dncnn_enhanced")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from xraydenoise import kinds
+from xraydenoise import kinds, protocols
 from xraydenoise.data import sources
 from xraydenoise.data.prepare import IngestConfig
 from xraydenoise.enhancement import EnhanceConfig
@@ -16,11 +16,10 @@ from xraydenoise.labelling import LabelConfig
 from xraydenoise.noise import NoiseConfig
 from xraydenoise.protocols import Learner
 from xraydenoise.registry import RegisterConfig
-from xraydenoise.training import Recipe, TrainConfig
+from xraydenoise.training import Recipe, Track, TrainConfig
 from xraydenoise.training.classifier import ClassifierConfig
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]  # becomes a folder and a stage name
-Track = Literal["noise", "enhanced"]
 
 
 class MachineConfig(kinds.Config):
@@ -31,9 +30,8 @@ class MachineConfig(kinds.Config):
 
 
 class ModelConfig(Recipe):
-    """One model: what it learns from, beside how."""
+    """One model: a recipe, and its noise."""
 
-    track: Track
     mixture: Name  # its training noise, a name in `mixtures`
 
 
@@ -65,7 +63,7 @@ class Params(kinds.Config):
     classifier: ClassifierConfig
     train: TrainConfig
     models: dict[Name, ModelConfig] = Field(min_length=1)
-    protocols: dict[Name, Learner]
+    protocols: dict[Name, Learner] = Field(min_length=1)
     baselines: dict[Name, BaselineConfig]
     evaluate: EvaluateConfig
     compare: CompareConfig
@@ -102,15 +100,17 @@ class Params(kinds.Config):
                 model.check(self.mixtures[model.mixture], self.train)
             except ValueError as error:
                 raise ValueError(f"models.{name}.{error}") from error
-            if model.track == "enhanced" and self.train.patch > self.enhance.region:
-                raise ValueError(
-                    f"train.patch: {self.train.patch} px are more than enhance.region, {self.enhance.region}, that {name} learns from"
-                )
         for name, learner in self.protocols.items():
             try:
                 learner.check_protocol(self.train)
             except ValueError as error:
                 raise ValueError(f"protocols.{name}.{error}") from error
+        for name, entry in [*self.models.items(), *self.protocols.items()]:
+            if entry.track == "enhanced" and self.train.patch > self.enhance.region:
+                raise ValueError(
+                    f"train.patch: {self.train.patch} px are more than enhance.region, {self.enhance.region}, that {name} learns from"
+                )
+        protocols.check_names(self.protocols)
         if not any(model.track == "noise" for model in self.models.values()):
             raise ValueError("models: none is of track noise, and only there is the truth known by which the best one is chosen; add one")
         if clash := set(self.models) & set(self.baselines):

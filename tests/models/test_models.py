@@ -55,6 +55,17 @@ def test_every_kind_has_a_published_shape_here_and_names_its_paper() -> None:
     assert all(network.paper for network in NETWORKS)
 
 
+RESIDUAL = ("dncnn", "ding_liu", "eudncnn", "rdn", "red_net")
+
+
+@pytest.mark.parametrize("kind", RESIDUAL)
+@torch.inference_mode()
+def test_a_fresh_residual_network_of_published_shape_starts_near_the_noisy_picture(kind: str) -> None:
+    noisy = torch.rand(1, 1, 24, 24, generator=torch.Generator().manual_seed(0))
+    clean = models.initialised(READ.validate_python({"kind": kind} | PUBLISHED[kind][0]), 0).eval()(noisy)
+    assert (clean - noisy).abs().mean() < 0.3
+
+
 @pytest.mark.parametrize("network", [network for network in NETWORKS if network.bounded], ids=str)
 @torch.inference_mode()
 def test_a_bounded_network_stays_within_0_and_1(network: models.Network) -> None:

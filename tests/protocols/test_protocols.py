@@ -5,6 +5,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from xraydenoise import contracts, params, protocols
 
@@ -136,3 +137,24 @@ def test_one_network_a_condition_or_one_over_all() -> None:
     together = protocols.Learner.model_validate(LEARNER | {"each": False}).mixtures()
     assert list(together) == ["all"]
     assert len(together["all"]) == 7
+
+
+@pytest.mark.parametrize(("one", "other"), [("c_noisy", "c_dncnn"), ("dncnn", "c_dncnn")])
+def test_two_methods_of_one_name_in_a_protocol_are_refused(one: str, other: str) -> None:
+    learner = protocols.Learner.model_validate(LEARNER)
+    with pytest.raises(ValueError, match=rf"protocols\.({one}|{other}): protocol c has another method"):
+        protocols.check_names({one: learner, other: learner})
+
+
+@pytest.mark.parametrize("conditions", [[], ["f.2_poisson_1", "f.2_poisson_1"], "some", 3])
+def test_conditions_that_are_no_list_of_different_names_are_refused_in_one_line(conditions: object) -> None:
+    with pytest.raises(ValidationError, match="expected all, or a list of conditions, each named once") as error:
+        protocols.Learner.model_validate(LEARNER | {"conditions": conditions})
+    assert error.value.error_count() == 1
+
+
+def test_an_objective_without_a_target_is_refused_where_labels_are_the_target() -> None:
+    entry = {"protocol": "a", "track": "enhanced", "objective": {"kind": "neighbor2neighbor", "weight": 1.0}}
+    noise = protocols.noises({"white": {"kind": "gaussian", "mean": 0.0, "sigma": 0.1, "clip": True}})["white"]
+    with pytest.raises(ValueError, match="objective: neighbor2neighbor looks at no target, but track enhanced is scored against labels"):
+        protocols.Learner.model_validate(LEARNER | entry).check([noise], CHECKED.train)

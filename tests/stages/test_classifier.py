@@ -9,7 +9,7 @@ import torch
 from xraydenoise import contracts, params
 from xraydenoise.stages import classifier, train
 from xraydenoise.training import classifier as learnt
-from xraydenoise.training.batches import UNKNOWN
+from xraydenoise.training.objectives import UNKNOWN
 
 SAMPLE = Path(__file__).parents[2] / "profiles/sample.yaml"
 MANIFEST = Path("artifacts/tracks/noise/manifest.parquet")

@@ -184,7 +184,7 @@ def test_a_run_killed_half_way_ends_with_the_very_bytes_of_an_uninterrupted_one(
     content["machine"] = {"device": "cpu", "threads": 1}
     content["train"] |= SHORT | {"checkpoint_every": 0.2}
     model = content["models"]["dncnn"]
-    content["protocols"] = {}  # whose patches are larger than these crops
+    content["protocols"] = {"c_dncnn": content["protocols"]["c_dncnn"]}  # the patches of others are larger than these crops
     content["models"] = {"dncnn": model | {"steps": 300, "network": model["network"] | {"channels": 8, "depth": 3}}}
     (tracks / "params.yaml").write_text(yaml.safe_dump(content))
     shutil.copytree(tracks, tmp_path / "uninterrupted")

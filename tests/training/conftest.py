@@ -6,7 +6,8 @@ import torch
 
 from xraydenoise.noise.gaussian import Config as Gaussian
 from xraydenoise.training import TrainConfig
-from xraydenoise.training.batches import UNKNOWN, Pictures
+from xraydenoise.training.batches import Pictures
+from xraydenoise.training.objectives import UNKNOWN
 
 NOISE = Gaussian(kind="gaussian", mean=0.0, sigma=0.1, clip=True)
 

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from xraydenoise.noise import Noise
 from xraydenoise.noise.gaussian import Config as Gaussian
-from xraydenoise.training.batches import UNKNOWN, Batches, Pictures, validation
+from xraydenoise.training.batches import Batches, Pictures, validation
+from xraydenoise.training.objectives import UNKNOWN
 
 
 def shift(mean: float) -> Gaussian:

@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from xraydenoise.training import classifier
-from xraydenoise.training.batches import UNKNOWN, Batches, Pictures
+from xraydenoise.training.batches import Batches, Pictures
 from xraydenoise.training.classifier import Classifier, ClassifierConfig
-from xraydenoise.training.objectives import Batch
+from xraydenoise.training.objectives import UNKNOWN, Batch
 
 CPU = torch.device("cpu")
 CONFIG = ClassifierConfig(channels=4, steps=80, learning_rate=0.01)

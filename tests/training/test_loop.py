@@ -29,9 +29,9 @@ def state() -> loop.State:
 def fit(pictures: Pictures) -> Callable[..., Iterator[loop.Step]]:
     """Training on four of the pictures, chosen on the other two."""
 
-    def fit(state: loop.State, config: TrainConfig, steps: int, rate: float = 3e-3, choose: bool = True) -> Iterator[loop.Step]:
+    def fit(state: loop.State, config: TrainConfig, steps: int, rate: float = 3e-3, settled: float = 0.0) -> Iterator[loop.Step]:
         batches = Batches(pictures, [NOISE], config.batch, config.patch, seed=0)
-        return loop.fit(state, batches, validation(pictures, [NOISE], 0, 2), CRITERION, steps, rate, config, choose)
+        return loop.fit(state, batches, validation(pictures, [NOISE], 0, 2), CRITERION, steps, rate, config, settled)
 
     return fit
 
@@ -79,13 +79,19 @@ def test_training_ends_when_val_has_not_improved_for_long(state, fit, config) ->
 
 def test_without_choice_val_is_told_but_the_last_averaged_weights_are_kept_and_patience_does_not_end_it(state, fit, config) -> None:
     state.best_val_psnr = 99.0
-    steps = list(fit(state, config(patience=1), steps=40, choose=False))
+    steps = list(fit(state, config(patience=1), steps=40, settled=math.inf))
     assert [step.step for step in steps if step.val_psnr is not None] == [10, 20, 30, 40]
     assert state.stopped == "budget"
     assert (state.best_step, state.best_val_psnr) == (40, steps[-1].val_psnr)
     last = state.averaged.state_dict()
     assert state.best.keys() == last.keys()
     assert all(torch.equal(state.best[name], last[name]) for name in last)
+
+
+def test_what_val_said_before_it_may_choose_is_forgotten(state, fit, config) -> None:
+    state.best_val_psnr = 99.0
+    list(fit(state, config(patience=1), steps=40, settled=0.25))
+    assert state.best_step > 10  # at 10 the period before .25 ends, and its weights are only the last ones
 
 
 def test_the_objective_hears_which_share_of_the_budget_is_done(state, pictures, config) -> None:

@@ -22,7 +22,7 @@ PRESETS: dict[str, tuple[Operation, ...]] = {
     "clahe_detail": (partial(clahe.equalise, limit=2.0), partial(pyramid.amplify, gains=(3.0, 2.5, 1.5))),
     "dark": (partial(tone.gamma, exponent=1.8), partial(pyramid.amplify, gains=(2.0, 2.0, 1.5))),
     "dark_detail": (partial(pyramid.amplify, gains=(5.0, 5.0, 3.0, 2.0, 1.5, 1.0), base=0.7), partial(tone.gamma, exponent=2.2)),
-    "dark_clahe": (partial(clahe.equalise, limit=3.0), partial(tone.gamma, exponent=2.2)),
+    "dark_equalised": (tone.equalise, partial(tone.gamma, exponent=2.6)),
     "extreme": (
         partial(pyramid.amplify, gains=(8.0, 8.0, 5.0, 3.0, 2.0, 1.5), base=0.6, soften=0.3),
         partial(tone.window, low=0.2, high=0.8),  # times 1.7: the finest bands gain about 12

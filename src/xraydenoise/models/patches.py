@@ -8,6 +8,8 @@ from torch import Tensor
 
 from xraydenoise.models.padding import extended
 
+AT_ONCE = 1024  # patches that go through the network together when nothing is learnt
+
 
 def patchwise(network: Callable[[Tensor], Tensor], pictures: Tensor, side: int) -> Tensor:
     """(B, 1, H, W) -> the same, through `network`: (N, 1, side, side) -> the same.
@@ -22,7 +24,8 @@ def patchwise(network: Callable[[Tensor], Tensor], pictures: Tensor, side: int) 
         return network(extended(pictures, side, side)).float()[..., :height, :width]
     cut = F.unfold(extended(pictures, tall, wide), side, stride=step)  # (B, side * side, N)
     patches = cut.transpose(1, 2).reshape(-1, 1, side, side)
-    out = network(patches).float().view(len(pictures), -1, side * side).transpose(1, 2)
+    parts = torch.split(patches, len(patches) if torch.is_grad_enabled() else AT_ONCE)  # a large picture has many
+    out = torch.cat([network(part).float() for part in parts]).view(len(pictures), -1, side * side).transpose(1, 2)
     weight = pyramid(side, pictures.device).view(1, -1, 1)
     blended = F.fold(out * weight, (tall, wide), side, stride=step) / F.fold(weight.expand_as(cut[:1]), (tall, wide), side, stride=step)
     return blended[..., :height, :width]

@@ -40,6 +40,8 @@ class RDN(nn.Module):
         self.fusion = nn.Sequential(nn.Conv2d(blocks * channels, channels, 1), nn.Conv2d(channels, channels, 3, padding=1))
         self.last = nn.Conv2d(channels, unshuffle**2, 3, padding=1)
         pass_on(self.blocks)
+        for block in self.blocks:
+            near_zero(block.fusion)  # type: ignore[arg-type]  # or sixteen residuals would add up to many times the picture
         near_zero(self.last)
 
     def forward(self, noisy: Tensor) -> Tensor:  # (B, 1, H, W) -> the same

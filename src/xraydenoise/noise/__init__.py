@@ -18,6 +18,11 @@ class Noise(kinds.Config):
     kind: str
     clip: bool  # whether the noisy picture is cut to [0, 1]; training and test must agree on it
 
+    @property
+    def averages_out(self) -> bool:
+        """Whether, before clipping, it is independent from pixel to pixel and of mean 0, so that neighbours can stand in for the truth."""
+        return True
+
     def __call__(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """Float32 (B, 1, H, W) in [0, 1] -> the noisy pictures, on the same device.
 

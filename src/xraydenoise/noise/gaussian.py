@@ -8,13 +8,17 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 
-from xraydenoise.noise import Amount, Noise, amount, normal, within
+from xraydenoise.noise import Amount, Noise, amount, bounds, normal, within
 
 
 class Config(Noise):
     kind: Literal["gaussian"]
     mean: Annotated[Amount, within(-1, 1)]  # fraction of full scale
     sigma: Annotated[Amount, within(0, 1)]  # standard deviation, fraction of full scale
+
+    @property
+    def averages_out(self) -> bool:
+        return bounds(self.mean) == (0, 0)
 
     def degrade(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         mean, sigma = amount(self.mean, clean, generator), amount(self.sigma, clean, generator)

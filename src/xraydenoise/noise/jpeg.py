@@ -21,6 +21,10 @@ class Config(Noise):
     quality: Annotated[Amount, within(1, 100)]  # on libjpeg's scale, rounded to a whole number; lower is coarser
     clip: Literal[True] = True  # nothing leaves [0, 1]
 
+    @property
+    def averages_out(self) -> bool:
+        return False
+
     def degrade(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         qualities = amount(self.quality, clean, generator).flatten().round().int().tolist()
         pictures = (clean[:, 0] * LEVELS).round().to("cpu", torch.uint8).numpy()  # (B, H, W)

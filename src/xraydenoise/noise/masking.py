@@ -13,6 +13,10 @@ class Config(Noise):
     share: Annotated[Amount, within(0, 1)]  # of each picture's pixels, rounded to whole pixels
     clip: Literal[True] = True  # nothing leaves [0, 1]
 
+    @property
+    def averages_out(self) -> bool:
+        return False
+
     def degrade(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         share = amount(self.share, clean, generator).flatten(1)  # (B, 1)
         chance = torch.rand(clean.shape, generator=generator, device=clean.device).flatten(1)  # (B, H * W)

@@ -15,6 +15,10 @@ class Config(Noise):
     salt: float = Field(ge=0, le=1)  # share of the hit pixels that become white; the others become black
     clip: Literal[True] = True  # nothing leaves [0, 1]
 
+    @property
+    def averages_out(self) -> bool:
+        return False
+
     def degrade(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         density = amount(self.density, clean, generator)
         chance = torch.rand(clean.shape, generator=generator, device=clean.device)

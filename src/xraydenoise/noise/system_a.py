@@ -26,6 +26,10 @@ class Config(Noise):
     sigma: Annotated[Amount, within(0, 1)]  # standard deviation of the latter, fraction of full scale
     clip: Literal[True] = True  # part of the recipe
 
+    @property
+    def averages_out(self) -> bool:
+        return False
+
     def degrade(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         peak, sigma = amount(self.peak, clean, generator), amount(self.sigma, clean, generator)
         chance = torch.rand(2, len(clean), 1, 1, 1, generator=generator, device=clean.device)

@@ -3,26 +3,34 @@
 import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from pydantic import TypeAdapter
+from pydantic import BeforeValidator, TypeAdapter
 
 from xraydenoise.noise import Noise, NoiseConfig
-from xraydenoise.training import Recipe, TrainConfig
+from xraydenoise.training import Recipe, Track, TrainConfig
 
 Letter = Literal["a", "b", "c", "d", "e"]  # of the systems, each a file here
 Metric = Callable[[np.ndarray, np.ndarray], float]  # prediction and target, float (H, W) in [0, 1]
 MEDIAN = "median_3x3"  # the official baseline of every protocol
+CLASSICAL = ("noisy", MEDIAN, "total_variation")  # what every table shows beside the networks
+
+
+def _all_or_some(value: Any) -> Any:
+    """One message where pydantic would give one for each side of the union."""
+    names = value if isinstance(value, list | tuple) else []
+    if value != "all" and (not names or len(set(names)) < len(names)):
+        raise ValueError("expected all, or a list of conditions, each named once")
+    return value
 
 
 class Learner(Recipe):
-    """One network of a protocol: which rows of its table it learns for."""
+    """One network of a protocol: a recipe, whose track is the protocol's, and which rows of its table it learns for."""
 
     protocol: Letter
-    track: Literal["noise", "enhanced"]  # of the protocol; dvc.yaml reads it here
-    conditions: tuple[str, ...] | Literal["all"]
+    conditions: Annotated[tuple[str, ...] | Literal["all"], BeforeValidator(_all_or_some)]
     each: bool  # one network a condition, or one over all of them
 
     def check_protocol(self, train: TrainConfig) -> None:
@@ -60,7 +68,7 @@ class Protocol:
 
     title: str
     published_on: str  # the pictures behind the published figures
-    track: Literal["noise", "enhanced"]
+    track: Track
     size: int | None  # px; pictures are scaled by area to squares of this side, or stay as the track has them
     conditions: Mapping[str, Noise]
     metrics: Mapping[str, Metric]
@@ -82,6 +90,16 @@ def noises(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Noise]:
 def method(name: str, learner: Learner) -> str:
     """What tables call the entry `name`: without the letter of its protocol."""
     return name.removeprefix(f"{learner.protocol}_")
+
+
+def check_names(learners: Mapping[str, Learner]) -> None:
+    """Raise ValueError where two methods of one protocol would have one name, and so one row."""
+    taken = {(letter, name) for letter in get_args(Letter) for name in CLASSICAL}
+    for name, learner in learners.items():
+        key = learner.protocol, method(name, learner)
+        if key in taken:
+            raise ValueError(f"protocols.{name}: protocol {key[0]} has another method {key[1]!r}; rename one")
+        taken.add(key)
 
 
 def summary(scores: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:

@@ -10,8 +10,9 @@ import torch
 from xraydenoise import contracts
 from xraydenoise.data import store
 from xraydenoise.noise import draw_seed
-from xraydenoise.params import Params, Track
+from xraydenoise.params import Params
 from xraydenoise.progress import progress
+from xraydenoise.training import Track
 
 
 def run(params: Params, track: Track) -> None:

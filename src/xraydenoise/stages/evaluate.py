@@ -17,10 +17,10 @@ def run(params: Params, name: str) -> None:
     device = pick(params.machine.device)
     network = models.load(Path("artifacts/train", name), device)
 
+    denoiser = scoring.denoiser(network, device)
+
     def denoise(_track: str, _condition: str, noisy: np.ndarray) -> np.ndarray:
-        batch = torch.from_numpy(noisy)[None, None].to(device)  # (1, 1, H, W)
-        return np.asarray(network(batch)[0, 0].cpu())
+        return denoiser(noisy)
 
     tracks = [scoring.Track(params.models[name].track)]
-    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-        scoring.score(name, tracks, denoise, {}, params.evaluate.pictures, params.machine.threads, device.type)
+    scoring.score(name, tracks, denoise, {}, params.evaluate.pictures, params.machine.threads, device.type)

@@ -1,5 +1,6 @@
 """protocols: the published comparisons again, each as CSV, as a Markdown table beside the published figures, and as a plot."""
 
+import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -31,39 +32,47 @@ def run(params: Params) -> None:
         track = reproduce.pictures(protocol, Path("work/protocols", letter))
         test, val = (reproduce.Drawn(protocol, letter, track, params.seed, split) for split in ("test", "val"))
         scores = [
-            score for condition in progress(conditions, f"protocol {letter}", len(conditions)) for score in classical(test, val, condition)
+            score
+            for condition in progress(conditions, f"protocol {letter}", len(conditions))
+            for score in classical(test, val, condition, params.machine.threads)
         ]
         scores += [contracts.read(reproduce.OUT / name / "scores.parquet", contracts.ProtocolScores) for name in learners]
         means = protocols.summary(pd.concat(scores, ignore_index=True), protocol)
         contracts.write(means, OUT / f"{letter}.csv", contracts.ProtocolTable)
-        (OUT / f"{letter}.md").write_text(page(protocol, means, images, test.rows), encoding="utf-8")
+        facts = {name: json.loads((reproduce.OUT / name / "config.json").read_text(encoding="utf-8")) for name in learners}
+        alone = [protocols.method(name, learners[name]) for name, told in facts.items() if told["alone"]]
+        (OUT / f"{letter}.md").write_text(page(protocol, means, images, test.rows, alone), encoding="utf-8")
         figures.protocol(means, protocol.title, OUT / f"{letter}.png")
         shutil.rmtree(Path("work/protocols", letter), ignore_errors=True)
         first = next(iter(protocol.metrics))
         print(f"Protocol {protocol.title}; {first}, in brackets as published\n{protocols.table(means, first).to_string(index=False)}\n")
 
 
-def classical(test: reproduce.Drawn, val: reproduce.Drawn, condition: str) -> list[pd.DataFrame]:
+def classical(test: reproduce.Drawn, val: reproduce.Drawn, condition: str, threads: int) -> list[pd.DataFrame]:
     """Scores of doing nothing, of the published 3x3 median, and of total variation at the weight that is best on val."""
     settings = baselines.TotalVariation(kind="total_variation", weights=WEIGHTS).settings()
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(threads) as pool:
         chosen = baselines.tune(settings, list(zip(val.noisy(condition), val.targets, strict=True)), pool)
     methods: dict[str, baselines.Denoiser] = {"noisy": np.copy, protocols.MEDIAN: partial(baselines.median, size=3)}
     methods["total_variation"] = settings[chosen]
     return [test.score(name, condition, denoise) for name, denoise in methods.items()]
 
 
-def page(protocol: protocols.Protocol, means: pd.DataFrame, images: pd.DataFrame, rows: pd.DataFrame) -> str:
-    """The table of every metric as a Markdown page that says on which pictures it ran."""
-    counts = images.groupby("source")["image"].size()
-    sources = ", ".join(f"{count} of {source}" for source, count in counts.items())
+def page(protocol: protocols.Protocol, means: pd.DataFrame, images: pd.DataFrame, rows: pd.DataFrame, alone: list[str]) -> str:
+    """The table of every metric as a Markdown page that says on which pictures it ran; `alone` are methods that had no classifier."""
+    parents = [image.split("-")[0] for image in rows["image"]]  # a region's id begins with its picture's
+    whole = images.set_index("image").loc[parents]
+    sources = ", ".join(f"{count} of {source}" for source, count in whole.groupby("source").size().items())
+    learnt = images[images["split"] == "train"]
     size = f"{protocol.size}x{protocol.size} px" if protocol.size else "regions as the track has them"
     parts = [
         f"# Protocol {protocol.title}",
-        f"Ran on {ranking.count(len(rows), rows['patient'].nunique())} ({size}), of a project with {sources}. "
-        f"Published on: {protocol.published_on}. Figures in brackets are the published ones; they are of other pictures.",
+        f"Ran on {ranking.count(len(rows), rows['patient'].nunique())} ({sources}; {size}), in a project with {len(learnt)} training "
+        f"images of {learnt['patient'].nunique()} patients. Published on: {protocol.published_on}. Figures in brackets are the published "
+        "ones; they are of other pictures.",
     ]
     parts += [protocol.note] if protocol.note else []
+    parts += [f"Trained without a classifier, as the training pictures have no two labels: {', '.join(alone)}."] if alone else []
     for metric in protocol.metrics:
         parts += [f"## {metric}", markdown(protocols.table(means, metric))]
     return "\n\n".join(parts) + "\n"

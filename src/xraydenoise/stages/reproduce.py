@@ -15,7 +15,7 @@ from xraydenoise.data import store
 from xraydenoise.evaluation import metrics
 from xraydenoise.noise import Noise, draw_seed
 from xraydenoise.params import Params
-from xraydenoise.stages import train
+from xraydenoise.stages import scoring, train
 from xraydenoise.training import classifier
 
 OUT = Path("artifacts/reproduce")
@@ -42,16 +42,12 @@ def run(params: Params, name: str) -> None:
         digest = train.recipe(params, learner, mixture, device, track)
         state, _ = train.learn(params, f"{name}, {network_name}", learner, mixture, learnt, val, judge, folder, digest)
         networks[network_name] = train.outcome(state, device)
-        network = state.averaged
-        network.load_state_dict(state.best)
-
-        @torch.inference_mode()
-        def denoise(noisy: np.ndarray, network: torch.nn.Module = network) -> np.ndarray:
-            return np.asarray(network(torch.from_numpy(noisy)[None, None].to(device))[0, 0].float().cpu())
-
+        state.averaged.load_state_dict(state.best)
+        denoise = scoring.denoiser(state.averaged, device)
         scores += [test.score(method, condition, denoise) for condition in conditions]
     contracts.write(pd.concat(scores, ignore_index=True), out / "scores.parquet", contracts.ProtocolScores)
-    facts = {"network": learner.network.model_dump(mode="json"), "networks": networks}
+    facts: dict[str, object] = {"network": learner.network.model_dump(mode="json"), "objective": learner.objective.model_dump(mode="json")}
+    facts |= {"networks": networks, "alone": learner.objective.needs_classifier and judge is None}  # alone: no labels to classify
     (out / "config.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     shutil.rmtree(work)
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import nn
 
 from xraydenoise import contracts
 from xraydenoise.data import splits, store
@@ -43,6 +45,17 @@ class Track:
         """Noisy picture and truth, each float32 (H, W)."""
         noisy = store.read(self.noisy[row["condition"]], int(row["offset"]), int(row["height"]), int(row["width"]))
         return noisy, store.read(self.targets, int(row["target"]), int(row["height"]), int(row["width"]))
+
+
+def denoiser(network: nn.Module, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
+    """`network`, which lies on `device`, as a function of one picture: float32 (H, W) -> the same shape, in full float32 on CUDA too."""
+
+    def denoise(noisy: np.ndarray) -> np.ndarray:
+        batch = torch.from_numpy(noisy)[None, None].to(device)  # (1, 1, H, W)
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            return np.asarray(network(batch)[0, 0].cpu())
+
+    return denoise
 
 
 class Scored(NamedTuple):

@@ -17,12 +17,12 @@ def methods(params: Params) -> list[Method]:
     """Every model, and every baseline on each track, with the params that its result depends on."""
     plain = params.model_dump(mode="json", serialize_as_any=True)
     shared = {"seed": plain["seed"], "machine": plain["machine"]}
-    learnt = [
-        Method(
-            name, model["track"], True, {**shared, "train": plain["train"], "mixture": plain["mixtures"][model["mixture"]], "model": model}
-        )
-        for name, model in plain["models"].items()
-    ]
+    learnt = []
+    for name, model in plain["models"].items():
+        used = {**shared, "train": plain["train"], "mixture": plain["mixtures"][model["mixture"]], "model": model}
+        if params.models[name].objective.needs_classifier:
+            used["classifier"] = plain["classifier"]
+        learnt.append(Method(name, model["track"], True, used))
     classical = [
         Method(
             name,

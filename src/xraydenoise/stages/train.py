@@ -73,8 +73,8 @@ def learn(
     if model.objective.needs_classifier and judge is None:
         print(f"train {name}: the dataset has no labels to classify, so the denoiser is trained alone")
     criterion = partial(model.objective.loss, classifier=judge)
-    choose = model.objective.needs_target  # without a clean picture there is nothing to choose the weights by
-    fit = loop.fit(state, drawn, held_out, criterion, model.steps, model.learning_rate, params.train, choose)
+    settled = model.objective.settled
+    fit = loop.fit(state, drawn, held_out, criterion, model.steps, model.learning_rate, params.train, settled)
 
     write_history(state.history, work / "history.csv")  # MLflow's mirror reads it while this runs
     saved = time.monotonic()
@@ -93,6 +93,7 @@ def prepared(params: Params) -> torch.device:
     torch.set_num_threads(params.machine.threads)
     device = pick(params.machine.device)
     torch.use_deterministic_algorithms(device.type == "cpu")
+    torch.backends.cudnn.allow_tf32 = False  # what asks for float32 gets it; bf16 is the fast way
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # it would write every new tensor twice
     return device
 

@@ -10,6 +10,9 @@ from xraydenoise.models import NetworkConfig
 from xraydenoise.noise import Noise
 from xraydenoise.training.objectives import ObjectiveConfig
 
+Track = Literal["noise", "enhanced"]
+SMALLEST = 16  # px, side of a crop that the classifier halves four times
+
 
 class TrainConfig(kinds.Config):
     """How every model is trained, whatever its network."""
@@ -29,18 +32,23 @@ class TrainConfig(kinds.Config):
 
 
 class Recipe(kinds.Config):
-    """What learns, by which objective, for how long."""
+    """What learns, from which track, by which objective, for how long."""
 
+    track: Track
     objective: ObjectiveConfig
     steps: int = Field(ge=1)  # optimiser steps, the whole budget
     learning_rate: float = Field(gt=0)  # peak, after warm-up
     network: NetworkConfig
 
     def check(self, mixture: Sequence[Noise], train: TrainConfig) -> None:
-        """Raise ValueError where the objective cannot take the network, its noise or the crops, or the budget is all warm-up."""
+        """Raise ValueError where the objective cannot take the track, the network, its noise or the crops, or the budget is all warm-up."""
         try:
             self.objective.check(self.network, mixture, train.patch)
         except ValueError as error:
             raise ValueError(f"objective: {error}") from error
+        if self.track == "enhanced" and not self.objective.needs_target:
+            raise ValueError(f"objective: {self.objective.kind} looks at no target, but track enhanced is scored against labels; use mse")
+        if self.objective.needs_classifier and train.patch < SMALLEST:
+            raise ValueError(f"objective: {self.objective.kind} asks a classifier of crops of {SMALLEST} px or more, found {train.patch}")
         if self.steps <= train.warmup:
             raise ValueError(f"steps: must be more than train.warmup, {train.warmup}, found {self.steps}")

@@ -12,7 +12,6 @@ from xraydenoise.noise import Noise, draw_seed
 from xraydenoise.training.objectives import Batch
 
 Pair = tuple[Tensor, Tensor]  # noisy and target, float32 (B, 1, H, W) each
-UNKNOWN = -1  # label of a picture that has none
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from xraydenoise import kinds, models
-from xraydenoise.training.batches import UNKNOWN, Pictures
-from xraydenoise.training.objectives import Batch
+from xraydenoise.training.batches import Pictures
+from xraydenoise.training.objectives import UNKNOWN, Batch
 
 
 class ClassifierConfig(kinds.Config):

@@ -64,13 +64,13 @@ def fit(
     steps: int,
     learning_rate: float,
     config: TrainConfig,
-    choose: bool = True,
+    settled: float = 0.0,
 ) -> Iterator[Step]:
     """Train `state` in place up to `steps`, yielding after each; the state is then consistent and may be stored, and go on later.
 
-    Ends early by patience or max_minutes; `state.stopped` says why. Unless `choose`, val is told but decides nothing: no patience, and the
-    last averaged weights count as the best. Raises ValueError where the warm-up is not shorter than the budget, RuntimeError where the
-    loss is not finite.
+    Ends early by patience or max_minutes; `state.stopped` says why. Before the share `settled` of the budget val is told but decides
+    nothing: no patience, and the last averaged weights count as the best. Raises ValueError where the warm-up is not shorter than the
+    budget, RuntimeError where the loss is not finite.
     """
     if config.warmup >= steps:
         raise ValueError(f"train.warmup: {config.warmup} steps are no fewer than the model's {steps}; use fewer, or train longer")
@@ -101,7 +101,7 @@ def fit(
         told = Step(state.step, rate)
         if over or state.step % config.validate_every == 0:
             with precision:
-                told = validated(state, validation, rate, choose)
+                told = validated(state, validation, rate, choose=(state.step - state.loss_steps) / steps >= settled)
         if over or state.worse >= config.patience:
             state.stopped = "budget" if state.step >= steps else "max_minutes" if late else "patience"
         yield told

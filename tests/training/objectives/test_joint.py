@@ -2,8 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from xraydenoise.training.batches import UNKNOWN
-from xraydenoise.training.objectives import joint
+from xraydenoise.training.objectives import UNKNOWN, joint
 
 OBJECTIVE = joint.Config(kind="joint", pretrain=0.5, task=0.25)
 

@@ -33,7 +33,7 @@ def test_bf16_does_not_blind_it_to_its_small_step(drawn) -> None:
     network.register_forward_hook(lambda _network, _noisy, out: precisions.append(out.dtype))
     with torch.autocast("cpu", torch.bfloat16):
         found = OBJECTIVE.loss(network, drawn(), 0.0, None)
-    assert precisions == [torch.float32] * 2
+    assert precisions == [torch.float32] * 3
     assert found == OBJECTIVE.loss(network, drawn(), 0.0, None)
 
 

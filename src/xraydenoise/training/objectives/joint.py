@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from pydantic import Field
 from torch import Tensor, nn
 
-from xraydenoise.training.objectives import Batch, Objective
+from xraydenoise.training.objectives import UNKNOWN, Batch, Objective
 
 
 class Config(Objective):
@@ -20,10 +20,14 @@ class Config(Objective):
     pretrain: float = Field(ge=0, lt=1)  # share of the budget with mse alone
     task: float = Field(ge=0)  # weight of the cross-entropy (nats) beside the mse (squared fraction of full scale)
 
+    @property
+    def settled(self) -> float:
+        return self.pretrain
+
     def loss(self, network: nn.Module, batch: Batch, done: float, classifier: nn.Module | None) -> Tensor:
         prediction = network(batch.noisy)
         loss = F.mse_loss(prediction, batch.target)
         if classifier is None or done < self.pretrain:
             return loss
-        error = F.cross_entropy(classifier(prediction).float(), batch.label, ignore_index=-1, reduction="sum")
+        error = F.cross_entropy(classifier(prediction).float(), batch.label, ignore_index=UNKNOWN, reduction="sum")
         return loss + self.task * error / len(batch.label)

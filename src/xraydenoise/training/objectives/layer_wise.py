@@ -24,6 +24,10 @@ class Config(Objective):
     pretrain: float = Field(ge=0, lt=1)  # share of the budget that goes to the layers one by one
     masked: float = Field(ge=0, lt=1)  # share of a layer's inputs that is set to 0 meanwhile
 
+    @property
+    def settled(self) -> float:
+        return self.pretrain
+
     def check(self, network: Network, mixture: Sequence[Noise], patch: int) -> None:  # noqa: ARG002
         if not isinstance(network, stacked_autoencoder.Config):
             raise ValueError(f"layer_wise takes kind stacked_autoencoder, found {network.kind!r}; use mse or bce")

@@ -17,7 +17,6 @@ from xraydenoise.models import Network
 from xraydenoise.noise import Noise
 from xraydenoise.training.objectives import Batch, Objective
 
-CORRELATED = ("jpeg", "system_a")  # kinds of noise that spread over neighbours
 NEIGHBOURS = torch.tensor([[0, 1], [0, 2], [1, 3], [2, 3], [1, 0], [2, 0], [3, 1], [3, 2]])  # of the cell 0 1 / 2 3
 
 
@@ -28,8 +27,8 @@ class Config(Objective):
     weight: float = Field(ge=0)  # of the second term, at the end
 
     def check(self, network: Network, mixture: Sequence[Noise], patch: int) -> None:  # noqa: ARG002
-        if spread := sorted({noise.kind for noise in mixture} & set(CORRELATED)):
-            raise ValueError(f"neighbor2neighbor needs noise that is independent from pixel to pixel, found {', '.join(spread)}")
+        if other := [repr(noise) for noise in mixture if not noise.averages_out]:
+            raise ValueError(f"neighbor2neighbor needs noise of mean 0, independent from pixel to pixel; found {', '.join(other)}")
 
     def loss(self, network: nn.Module, batch: Batch, done: float, classifier: nn.Module | None) -> Tensor:  # noqa: ARG002
         noisy = batch.noisy[..., : batch.noisy.shape[-2] // 2 * 2, : batch.noisy.shape[-1] // 2 * 2]
