@@ -46,3 +46,19 @@ def test_gains_are_drawn_with_and_without_methods_to_compare(
     )
     figures.gains(ranked[ranked["split"] == "test"], "Track noise", tmp_path / "gain.png")
     assert cv2.imread(str(tmp_path / "gain.png")) is not None
+
+
+def means(published: float, methods: int) -> pd.DataFrame:
+    rows = [
+        (metric, condition, f"method{number}") for metric in ("SSIM", "MSE") for condition in ("one", "two") for number in range(methods)
+    ]
+    frame = pd.DataFrame(rows, columns=["metric", "condition", "method"])
+    return frame.assign(mean=np.linspace(0.1, 0.9, len(frame)), published=published)
+
+
+def test_a_protocol_is_drawn_with_the_same_bytes_each_time_and_shows_what_was_published(tmp_path: Path) -> None:
+    for name, published in (("one", 0.5), ("same", 0.5), ("none", np.nan)):
+        figures.protocol(means(published, 4), "C", tmp_path / name)
+    one, same, none = ((tmp_path / name).read_bytes() for name in ("one", "same", "none"))
+    assert one == same
+    assert one != none

@@ -15,6 +15,9 @@ from xraydenoise.evaluation.ranking import ALL, REFERENCE
 
 DPI = 110
 SIDE = 256  # px; a larger picture is shown by its centre, since shrinking it would average the noise away
+COLOURS = 10  # of matplotlib's cycle; from the eleventh method on, markers and hatches tell those of one colour apart
+MARKERS = ("o", "s", "^")
+HATCHES = ("", "//", "xx")
 RESIDUAL = 0.1  # fraction of full scale at the ends of the residual's colours
 
 
@@ -40,7 +43,8 @@ def gains(ranking: pd.DataFrame, title: str, path: Path) -> None:
         own = rows[rows["method"] == method].set_index("condition").reindex(conditions)
         heights = np.arange(len(conditions)) - 0.4 + step * (place + 0.5)
         ends = np.abs(own[["gain_psnr_low", "gain_psnr_high"]].to_numpy().T - own["gain_psnr"].to_numpy())  # (2, conditions)
-        axes.errorbar(own["gain_psnr"], heights, xerr=ends, fmt="o", markersize=4, capsize=2, linewidth=1.2, label=method)
+        shape = MARKERS[place // COLOURS % len(MARKERS)]
+        axes.errorbar(own["gain_psnr"], heights, xerr=ends, fmt=shape, markersize=4, capsize=2, linewidth=1.2, label=method)
     axes.axvline(0, color="0.4", linewidth=1)
     for edge in np.arange(len(conditions) - 1) + 0.5:
         axes.axhline(edge, color="0.9", linewidth=1)
@@ -71,14 +75,17 @@ def protocol(means: pd.DataFrame, title: str, path: Path) -> None:
         for place, method in enumerate(methods):
             own = rows[rows["method"] == method].set_index("condition").reindex(conditions)
             heights = np.arange(len(conditions)) - 0.42 + step * (place + 0.5)
-            axes.barh(heights, own["mean"], height=step * 0.9, color=f"C{place % 10}", hatch="//" if place >= 10 else None, label=method)
-            axes.plot(own["published"], heights, "D", color="black", markersize=4, label="published" if place == 0 else None)
+            hatch = HATCHES[place // COLOURS % len(HATCHES)]
+            axes.barh(heights, own["mean"], height=step * 0.9, color=f"C{place % COLOURS}", hatch=hatch, label=method)
+            axes.plot(own["published"], heights, "D", color="black", markersize=4)
         axes.set_title(metric, fontsize=10)
         axes.set_yticks(range(len(conditions)), conditions)
         axes.set_ylim(len(conditions) - 0.5, -0.5)
         axes.grid(axis="x", color="0.92")
         axes.set_axisbelow(True)
         axes.spines[["top", "right", "left"]].set_visible(False)
+    if means["published"].notna().any():
+        panels[-1].plot([], [], "D", color="black", markersize=4, label="published")
     panels[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
     _save(figure, path)
 
