@@ -16,6 +16,9 @@ def test_every_stage_leaves_what_the_readme_names(reproduced):
         "artifacts/train/dncnn/weights.safetensors",
         "artifacts/compare/ranking.csv",
         "artifacts/compare/report.md",
+        "artifacts/classifier/config.json",
+        "artifacts/protocols/c.md",
+        "artifacts/protocols/c.csv",
         "mlruns/mlflow.db",
     ):
         assert (reproduced.root / name).stat().st_size > 0
@@ -72,8 +75,8 @@ def test_the_champion_or_challenger_loads_from_the_registry_and_denoises(reprodu
     reproduced.run("python", "-c", script)
 
 
-def test_a_flow_killed_in_label_and_in_train_goes_on_and_ends_with_the_lock_of_dvc_repro(reproduced, fresh):
-    for half_done in ("work/label/*.npy", "work/train/dncnn/checkpoint.safetensors"):
+def test_a_flow_killed_in_label_in_train_and_in_a_protocol_goes_on_and_ends_with_the_lock_of_dvc_repro(reproduced, fresh):
+    for half_done in ("work/label/*.npy", "work/train/dncnn/checkpoint.safetensors", "work/reproduce/c_dncnn/all/checkpoint.safetensors"):
         fresh.kill_when("python", "-m", "pipeline", appears=half_done)
     said = fresh.run("python", "-m", "pipeline")
     assert "total_variation" in said
