@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from xraydenoise import models, params
-from xraydenoise.training import batches, loop
+from xraydenoise.training import batches, loop, objectives
 from xraydenoise.training.device import pick
 
 PICTURES, SIZE = 16, 256  # px
@@ -77,7 +77,7 @@ def main(name: str) -> None:
         sizes,
         flat,
         flat,
-        [batches.UNKNOWN] * PICTURES,
+        [objectives.UNKNOWN] * PICTURES,
     )
     drawn = batches.Batches(pictures, checked.mixtures[model.mixture], checked.train.batch, checked.train.patch, checked.seed)
     state = loop.begin(models.initialised(model.network, 0), device, checked.train.weight_decay)
