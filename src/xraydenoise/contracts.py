@@ -33,6 +33,9 @@ class Downloads(Table):
     label: Series[str] = pa.Field(nullable=True)
     licence: Series[str]
     origin: Series[str]  # where the file came from, for the attribution
+    spacing: Series[float] = pa.Field(nullable=True, gt=0)  # mm a pixel, where the source knows it and the file does not say
+    reason: Series[str] = pa.Field(nullable=True)  # why the file could not be fetched
+    detail: Series[str] = pa.Field(nullable=True)
 
 
 class Images(Table):

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NamedTuple
 
 import pandas as pd
 from pydantic import BeforeValidator, SerializeAsAny
@@ -10,9 +10,20 @@ from pydantic import BeforeValidator, SerializeAsAny
 from xraydenoise import kinds
 
 FILES = "files"  # the folder below a dataset's own that holds its files
-COLUMNS = ("path", "patient", "view", "label", "licence", "origin")  # of contracts.Downloads
 
-Row = tuple[str, str | None, str | None, str | None, str, str]
+
+class Row(NamedTuple):
+    """One file of a dataset, a row of contracts.Downloads."""
+
+    path: str  # relative to the dataset's folder
+    patient: str | None
+    view: str | None
+    label: str | None
+    licence: str
+    origin: str
+    spacing: float | None = None  # mm a pixel, where the source knows it and the file does not say
+    reason: str | None = None  # why the file could not be fetched: it goes to quarantine under this code
+    detail: str | None = None
 
 
 class Source(kinds.Config):
@@ -29,8 +40,9 @@ class Source(kinds.Config):
     def fetch(self, destination: Path) -> pd.DataFrame:
         """Put the files below `destination`/files and list them: contracts.Downloads, `path` relative to `destination`.
 
-        `patient` is a name within the family, or null. Raises ValueError or OSError with one line that names the thing, the value and
-        the way out; nothing is left out in silence.
+        `patient` is a name within the family, or null. A file that cannot be fetched is listed with its reason, so that it reaches the
+        quarantine. Raises ValueError or OSError, with one line that names the thing, the value and the way out, where the dataset as a
+        whole cannot be had; nothing is left out in silence.
         """
 
 
@@ -38,5 +50,5 @@ SourceConfig = Annotated[SerializeAsAny[Source], BeforeValidator(kinds.by_kind("
 
 
 def listing(rows: list[Row]) -> pd.DataFrame:
-    """`rows` in the order of COLUMNS as a table of contracts.Downloads."""
-    return pd.DataFrame(rows, columns=list(COLUMNS), dtype="str")
+    """`rows` as a table of contracts.Downloads."""
+    return pd.DataFrame(rows, columns=list(Row._fields), dtype="str").astype({"spacing": float})

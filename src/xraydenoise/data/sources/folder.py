@@ -47,7 +47,7 @@ class Config(sources.Source):
             row = told.get(file, dict.fromkeys((*REQUIRED, *OPTIONAL)))
             origin = row["origin"] or f"folder {root.name}"
             path = target.relative_to(destination).as_posix()
-            rows.append((path, row["patient_id"], row["view"], row["label"], row["licence"] or "not stated", origin))
+            rows.append(sources.Row(path, row["patient_id"], row["view"], row["label"], row["licence"] or "not stated", origin))
         return sources.listing(rows)
 
     def _listed(self, root: Path) -> tuple[dict[Path, None], dict[Path, dict[str, str | None]]]:

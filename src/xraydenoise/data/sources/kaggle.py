@@ -47,7 +47,7 @@ class Config(sources.Source):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(image, target)
             origin = f"kaggle {self.handle}, version {self.version}"
-            rows.append((f"{sources.FILES}/{path}", patient(image.stem), "chest", label, self.licence, origin))
+            rows.append(sources.Row(f"{sources.FILES}/{path}", patient(image.stem), "chest", label, self.licence, origin))
         return sources.listing(rows)
 
 

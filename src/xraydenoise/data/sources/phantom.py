@@ -38,7 +38,7 @@ class Config(sources.Source):
             if not cv2.imwrite(str(destination / path), pixels):
                 raise OSError(f"{destination / path}: could not be written; is the disk full?")
             label = "opacity" if opaque(patient) else "clear"
-            rows.append((path, f"p{patient:04d}", "chest phantom", label, "CC0 (computed)", f"phantom, seed {self.seed}"))
+            rows.append(sources.Row(path, f"p{patient:04d}", "chest phantom", label, "CC0 (computed)", f"phantom, seed {self.seed}"))
         return sources.listing(rows)
 
 

@@ -65,7 +65,7 @@ class Config(sources.Source):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(locate(file), target)
             path = target.relative_to(destination).as_posix()
-            rows.append((path, file.patient, file.view, file.label, licence, f"PyPI {package}=={version}: {file.path}"))
+            rows.append(sources.Row(path, file.patient, file.view, file.label, licence, f"PyPI {package}=={version}: {file.path}"))
         return sources.listing(rows)
 
 
