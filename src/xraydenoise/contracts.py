@@ -49,10 +49,12 @@ class Images(Table):
     view: Series[str] = pa.Field(nullable=True)
     label: Series[str] = pa.Field(nullable=True)
     licence: Series[str]
-    bits: Series[int] = pa.Field(ge=1, le=32)  # stored depth of the file
+    bits: Series[int] = pa.Field(ge=1, le=64)  # stored depth of the file
     native_height: Series[int] = pa.Field(ge=1)  # px, as decoded
     native_width: Series[int] = pa.Field(ge=1)
     spacing: Series[float] = pa.Field(nullable=True)  # mm a pixel at the working resolution
+    burned_in: Series[bool]  # whether the file's header says that text is part of the pixels
+    named: Series[bool]  # whether metadata name the patient; else the file counts as one
     offset: Series[int] = pa.Field(ge=0)  # first pixel in the flat store
     height: Series[int] = pa.Field(ge=1)  # px, at the working resolution
     width: Series[int] = pa.Field(ge=1)

@@ -79,3 +79,22 @@ def test_the_store_has_no_name_before_it_is_complete(tmp_path: Path) -> None:
         writer.append(np.ones((2, 2)))
         assert not (tmp_path / "a.npy").exists()
     assert (tmp_path / "a.npy").exists()
+
+
+def test_a_store_with_kept_values_goes_on_behind_them_and_stays_on_failure(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    assert store.written(path, np.uint16) == 0
+
+    def interrupted() -> None:
+        with store.Writer(path, kept=0) as writer:
+            writer.append(np.ones((2, 3)))
+            writer.append(np.zeros((1, 4)))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert store.written(path, np.uint16) == 10
+    with store.Writer(path, kept=6) as writer:
+        assert writer.append(np.full((1, 2), 7, np.uint16)) == 6
+    np.testing.assert_array_equal(store.open_store(path), [65535] * 6 + [7] * 2)
+    assert list(tmp_path.iterdir()) == [path]

@@ -19,7 +19,8 @@ def write(make_scores: Callable[..., pd.DataFrame]) -> Write:
         images = scores.drop_duplicates("image").assign(source="clinic", licence="CC BY 4.0 | attribution")
         ranked = ranking.rank(scores, config, 0)
         best = ranking.best(ranked, ["small", "large", "large_enhanced"])
-        return report.report(ranked, scores, images, best, config, {"noise": ["gain-noise.png"], "enhanced": ["gain-enhanced.png"]})
+        figures = {"noise": ["gain-noise.png"], "enhanced": ["gain-enhanced.png"]}
+        return report.report(ranked, scores, images, "0123abcd", best, config, figures)
 
     return write
 
@@ -52,3 +53,7 @@ def test_a_single_image_is_warned_of_as_such() -> None:
 def test_the_reference_has_no_gain_over_itself(write: Write) -> None:
     row = next(line for line in write(6).splitlines() if line.startswith("| all | median"))
     assert row.count("reference") == 2
+
+
+def test_the_identity_of_the_test_set_stands_in_the_report(write: Write) -> None:
+    assert "Test set `0123abcd`" in write(6)

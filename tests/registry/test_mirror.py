@@ -43,7 +43,17 @@ def test_a_finished_project_becomes_a_run_a_method_and_one_comparison(project):
         assert curve(opened, trained) == [(10, 0.5), (20, 0.25), (30, 0.125)]
         assert curve(opened, trained, "val_psnr") == [(20, 21.5)]
         logged = {file.path for file in opened.client.list_artifacts(found["comparison"][0].info.run_id)}
-        assert logged == {"ranking.parquet", "report.md", "protocols"}
+        assert logged == {"ranking.parquet", "report.md", "protocols", "data"}
+        told = {file.path for file in opened.client.list_artifacts(found["comparison"][0].info.run_id, "data")}
+        assert told == {"data/card.json", "data/card.md", "data/leakage.json"}
+
+
+def test_the_dataset_card_is_the_dataset_of_every_run(project):
+    with store.opened("x") as opened:
+        mirror.everything(opened, project.methods)
+        datasets = [used.dataset for runs in shown(opened).values() for run in runs for used in run.inputs.dataset_inputs]
+        assert [(used.name, used.digest) for used in datasets] == [("chests + inbox", "c0ffee")] * 3
+        assert json.loads(datasets[0].profile)["pictures"] == 12
 
 
 def test_mirroring_again_logs_nothing(project):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from xraydenoise import contracts
+from xraydenoise.data import splits
 from xraydenoise.params import Params
 from xraydenoise.stages import baseline, compare, scoring
 
@@ -24,7 +25,7 @@ def scored(small: Small) -> Params:
         scoring.score(name, [scoring.Track(model.track)], partial(mean, 5), {}, 2, 2, "cpu")
     frame = contracts.read(Path("artifacts/tracks/noise/manifest.parquet"), contracts.Track)
     native = {"native_height": frame["height"], "native_width": frame["width"], "spacing": np.nan, "bits": 16}
-    frame = frame.assign(source="clinic", file="a.png", view=None, label=None, licence="CC BY 4.0", **native)
+    frame = frame.assign(burned_in=False, named=True, source="clinic", file="a.png", view=None, label=None, licence="CC BY 4.0", **native)
     Path("artifacts/ingest").mkdir()
     contracts.write(frame, Path("artifacts/ingest/manifest.parquet"), contracts.Images)
     return chosen
@@ -93,11 +94,22 @@ def test_a_track_without_a_model_is_compared_by_its_baselines(scored: Params) ->
 def test_methods_scored_on_other_pictures_are_refused(scored: Params) -> None:
     path = Path("artifacts/evaluate/median/scores.parquet")
     contracts.write(contracts.read(path, contracts.Scores).iloc[1:], path, contracts.Scores)
-    with pytest.raises(ValueError, match="1 are not shared"):
+    with pytest.raises(ValueError, match="it was scored on the test set"):
         compare.run(scored)
 
 
 def test_a_method_that_was_not_scored_is_an_error_that_tells_what_to_run(scored: Params) -> None:
     Path("artifacts/evaluate/noisy/scores.parquet").unlink()
     with pytest.raises(FileNotFoundError, match=r"noisy.*dvc repro"):
+        compare.run(scored)
+
+
+def test_a_method_that_was_scored_on_another_test_set_stops_the_comparison(scored: Params) -> None:
+    path = Path("artifacts/ingest/manifest.parquet")
+    images = contracts.read(path, contracts.Images)
+    identity = splits.identity(images.loc[images["split"] == "test", "image"])
+    compare.run(scored)
+    assert json.loads(Path("artifacts/metrics.json").read_text())["test_set"] == identity
+    contracts.write(images[images["image"] != images.loc[images["split"] == "test", "image"].iloc[0]], path, contracts.Images)
+    with pytest.raises(ValueError, match=rf"artifacts/evaluate/.*: under gaussian_05 it was scored on the test set {identity}, not "):
         compare.run(scored)

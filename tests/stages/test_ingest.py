@@ -1,4 +1,7 @@
+import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import cv2
@@ -7,8 +10,9 @@ import pandas as pd
 import pytest
 
 from xraydenoise import contracts
-from xraydenoise.data import store
+from xraydenoise.data import prepare, sources, splits, store
 from xraydenoise.data.decode import decode
+from xraydenoise.data.journal import Journal
 from xraydenoise.data.prepare import IngestConfig, SplitConfig
 from xraydenoise.data.sources import folder, phantom, sample
 from xraydenoise.params import MachineConfig, Params
@@ -25,8 +29,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def params(max_bad: float = 0.5, seed: int = 7, **datasets: object) -> Params:
-    config = IngestConfig(size=64, max_megapixels=64, max_bad=max_bad, split=SplitConfig(train=0.6, val=0.2, test=0.2))
+def params(max_bad: float = 0.5, seed: int = 3, **datasets: object) -> Params:
+    config = IngestConfig(size=64, max_megapixels=64, voi=False, max_bad=max_bad, split=SplitConfig(train=0.6, val=0.2, test=0.2))
     inbox = folder.Config(kind="folder", path=Path("inbox"))
     return Params.model_construct(
         seed=seed, machine=MachineConfig(device="cpu", threads=2), datasets={**datasets, "inbox": inbox}, ingest=config
@@ -58,7 +62,7 @@ def test_every_picture_stands_in_the_store_at_the_working_size(project: Path, ca
     pixels = store.open_store(Path("artifacts/tracks/noise/targets.npy"))
     assert pixels.size == 12 * 64 * 64
     for row in table.itertuples():
-        native = decode(Path("data") / row.source / row.file, 1).pixels
+        native = decode(Path("data") / row.source / row.file, 1, voi=False).pixels
         means = cv2.resize(native.astype(np.float32) / 65535, (64, 64), interpolation=cv2.INTER_AREA)
         np.testing.assert_allclose(store.read(pixels, row.offset, row.height, row.width), means, atol=1e-5)
     assert quarantine().empty
@@ -78,7 +82,7 @@ def test_the_same_data_give_the_same_bytes(project: Path) -> None:
     Path("artifacts/ingest/left_by_an_earlier_run").touch()
     run(params(chests=CHESTS))
     assert {path: path.read_bytes() for path in Path("artifacts").rglob("*.*")} == first
-    assert len(first) == 5
+    assert len(first) == 8
 
 
 def test_a_refused_file_is_told_counted_and_listed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +146,7 @@ def test_a_file_without_a_patient_counts_as_its_own_and_this_is_said(project: Pa
         path = Path("inbox/images") / f"{name}.png"
         path.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(path), np.random.default_rng(len(name) + ord(name[0]) + ord(name[2])).integers(0, 255, (80, 80), dtype=np.uint8))
-    run(params())
+    run(params(seed=4))
     assert sorted(images()["patient"]) == ["inbox:files/images/a/1", "inbox:files/images/b/1", "inbox:files/images/b/2"]
     assert "3 files name no patient, so each counts as its own; an images.csv" in capsys.readouterr().out
 
@@ -150,6 +154,103 @@ def test_a_file_without_a_patient_counts_as_its_own_and_this_is_said(project: Pa
 def test_patients_of_one_name_in_two_datasets_are_two(project: Path) -> None:
     run(params(chests=CHESTS, others=CHESTS.model_copy(update={"seed": 2})))
     assert images()["patient"].nunique() == 12
+
+
+def test_an_altered_copy_under_another_name_joins_its_patients(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(params(chests=CHESTS))
+    source = cv2.imread("data/chests/files/p0001_000.png", cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite("inbox/images/x.jpg", cv2.resize(source, (72, 72), interpolation=cv2.INTER_AREA)[:, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 60])
+    Path("inbox/images/images.csv").write_text("file,patient_id\nx.jpg,P9\n")
+    run(params(chests=CHESTS))
+    proof = json.loads(Path("artifacts/ingest/leakage.json").read_text())
+    assert [(pair["how"], pair["turn"], pair["first"], pair["second"]) for pair in proof["pairs"]] == [
+        ("perceptual", "mirrored", "chests/files/p0001_000.png", "inbox/files/images/x.jpg")
+    ]
+    assert proof["leaks"] == []
+    assert [group["patients"] for group in proof["joined"]] == [["chests:p0001", "inbox:P9"]]
+    table = images().set_index("file")
+    assert len(table) == 13
+    assert table.loc["files/images/x.jpg", "split"] == table.loc["files/p0001_000.png", "split"]
+    assert "1 altered ones joined, 1 groups of several patients" in capsys.readouterr().out
+
+
+def test_the_proof_names_the_test_set_and_the_most_alike_pair_across_splits(project: Path) -> None:
+    run(params(chests=CHESTS))
+    proof = json.loads(Path("artifacts/ingest/leakage.json").read_text())
+    tested = images().query("split == 'test'")
+    assert proof["splits"]["test"] == {
+        "pictures": len(tested),
+        "patients": tested["patient"].nunique(),
+        "identity": splits.identity(tested["image"]),
+    }
+    first = proof["nearest_across_splits"][0]
+    assert 0 < first["similarity"] < proof["threshold"]
+    assert len(set(first["splits"].split(", "))) == 2
+
+
+def test_a_leak_stops_the_stage_and_is_written_down(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(params(chests=CHESTS))
+    trained, tested = (images().query(f"split == '{split}'").iloc[0] for split in ("train", "test"))
+    manifest = Path("data/inbox/manifest.parquet")
+    Path("data/inbox/files").mkdir()
+    shutil.copyfile(Path("data/chests") / trained["file"], "data/inbox/files/copy.png")
+    copy = sources.Row("files/copy.png", tested["patient"], None, None, "CC0", "planted")
+    contracts.write(sources.listing([copy]), manifest, contracts.Downloads)
+    monkeypatch.setattr(splits, "join", lambda pairs: {patient: patient for pair in pairs for patient in pair})  # a fault: nobody is joined
+    with pytest.raises(ValueError, match=r"1 leaks between splits, the first: chests/files/.* are the same picture \(exact\) and stand in"):
+        ingest.run(params(chests=CHESTS))
+    assert len(json.loads(Path("artifacts/ingest/leakage.json").read_text())["leaks"]) == 1
+
+
+def test_a_file_that_could_not_be_fetched_is_in_quarantine_under_its_own_reason(project: Path) -> None:
+    Path("inbox/images/gone.png").symlink_to("nothing")
+    run(params(chests=CHESTS))
+    assert quarantine().to_numpy().tolist() == [["inbox", "files/images/gone.png", "broken_link", "is a link to nothing: nothing"]]
+    assert "| inbox | files/images/gone.png | broken_link |" in Path("artifacts/ingest/quarantine.md").read_text()
+
+
+def test_the_card_describes_every_dataset(project: Path) -> None:
+    run(params(chests=CHESTS))
+    card = json.loads(Path("artifacts/ingest/card.json").read_text())
+    assert (card["pictures"], card["patients"], set(card["datasets"])) == (12, 6, {"chests"})
+    assert card["datasets"]["chests"]["views"] == {"chest phantom": 12}
+    assert card["datasets"]["chests"]["origin"] == ["phantom, seed 1"]
+    assert "## chests" in Path("artifacts/ingest/card.md").read_text()
+
+
+def test_a_killed_run_goes_on_where_it_was_to_the_same_bytes(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = params(chests=CHESTS.model_copy(update={"patients": 20}))
+    Path("inbox/images/broken.png").write_text("no image")
+    run(chosen)
+    whole = {path: path.read_bytes() for path in Path("artifacts").rglob("*.*")}
+
+    def killed(self: Journal, *row: object) -> None:
+        if self.folder.joinpath("rows.jsonl").read_bytes().count(b"\n") == 25:
+            os.kill(os.getpid(), signal.SIGKILL)
+        append(self, *row)
+
+    append = Journal.append
+    monkeypatch.setattr(Journal, "append", killed)
+    if (child := os.fork()) == 0:
+        ingest.run(chosen)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    monkeypatch.setattr(Journal, "append", append)
+    assert not Path("artifacts/ingest/manifest.parquet").exists()
+    ingest.run(chosen)
+    assert "ingest: goes on after 25 of 41 files" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in Path("artifacts").rglob("*.*")} == whole
+    assert not Path("work/ingest").exists()
+
+
+def test_after_a_refused_seed_nothing_is_decoded_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="would have no patient"):
+        run(params(chests=CHESTS, seed=7))
+    monkeypatch.setattr(prepare, "stream", lambda *_: pytest.fail("decoded again"))
+    ingest.run(params(chests=CHESTS, seed=3))
+    assert len(images()) == 12
 
 
 def test_a_folder_that_an_earlier_profile_left_is_ignored_aloud(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,6 +28,8 @@ def sample(tmp_path, monkeypatch) -> params.Params:
     Path("artifacts/train/dncnn/config.json").write_text(json.dumps({"network": network.model_dump()}))
     Path("artifacts/curves/dncnn.csv").write_text("step,loss,learning_rate,val_psnr\n100,0.01,0.001,25.0\n")
     contracts.write(contracts.empty(contracts.Scores), Path("artifacts/evaluate/dncnn/scores.parquet"), contracts.Scores)
+    Path("artifacts/ingest").mkdir()
+    register.PROOF.write_text(json.dumps({"splits": {"test": {"identity": "0123"}}}))
     compare(1.5)
     return checked
 
@@ -56,6 +58,7 @@ def test_register_says_what_was_registered_and_how_to_load_it(sample, capfd):
 def test_registering_again_writes_the_same_record_and_registers_nothing(sample):
     register.run(sample)
     record = register.RECORD.read_bytes()
+    assert json.loads(record)["test_set"] == "0123"
     register.run(sample)
     assert register.RECORD.read_bytes() == record
     assert len(list(Path("mlruns/artifacts/models").iterdir())) == 1
@@ -64,6 +67,7 @@ def test_registering_again_writes_the_same_record_and_registers_nothing(sample):
 def test_the_record_of_another_clone_is_the_same(sample, tmp_path, monkeypatch):
     register.run(sample)
     record = register.RECORD.read_bytes()
+    assert json.loads(record)["test_set"] == "0123"
     other = tmp_path.rename(tmp_path.with_name("other"))
     (other / "mlruns").rename(other / "mlruns of the first")
     monkeypatch.chdir(other)

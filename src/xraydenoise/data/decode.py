@@ -1,51 +1,63 @@
-"""One file -> one gray picture at full depth: PNG, JPEG, BMP and TIFF by OpenCV, DICOM by pydicom, told apart by their first bytes."""
+"""One file -> one gray picture at full depth: PNG, JPEG, BMP, TIFF and DICOM, told apart by their first bytes."""
 
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from xraydenoise.data import dicom, headers
-from xraydenoise.data.picture import FULL_SCALE, Picture, Refused, check_size, gray, rescale
+from xraydenoise.data import bmp, dicom, jpeg, png, tiff
+from xraydenoise.data.picture import FULL_SCALE, Picture, Refused, gray, rescale, rescale_unit
 
 BYTES_A_PIXEL = 8  # four channels of 16 bit; a file that holds more than this for every allowed pixel is not read at all
-DEPTHS = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16}
+READERS: dict[bytes, Callable[[bytes, float], tuple[np.ndarray, int]]] = {
+    png.MAGIC: png.read,
+    jpeg.MAGIC: jpeg.read,
+    bmp.MAGIC: bmp.read,
+    **dict.fromkeys(tiff.MAGICS, tiff.read),
+}
 
 
-def decode(path: Path, max_megapixels: float) -> Picture:
-    """The picture in `path`, unrotated (EXIF is ignored) and unwindowed; its size is checked before a pixel is decoded.
+def decode(path: Path, max_megapixels: float, voi: bool) -> Picture:
+    """The picture in `path`, unrotated (EXIF is ignored in every format); its size is checked before a pixel is decoded.
 
-    Raises Refused with one of the reasons colour, constant, depth, empty, frames, not_an_image, photometric, range, too_large,
-    transparent, truncated, unreadable.
+    With `voi` a DICOM file's window or VOI table is applied; other formats have none.
+    Raises Refused and nothing else, with one of the reasons colour, compression, constant, damaged, depth, empty, frames,
+    not_an_image, not_finite, photometric, range, too_large, transfer_syntax, transparent, truncated, unreadable, window.
     """
-    size = path.stat().st_size
-    if size == 0:
-        raise Refused("empty", "0 bytes")
-    if size > max_megapixels * 1e6 * BYTES_A_PIXEL + 2**20:
-        raise Refused("too_large", f"{size / 1e6:.0f} MB are more than a picture of {max_megapixels:g} megapixels takes")
-    picture = dicom.read(path, max_megapixels) if dicom.is_dicom(path) else _raster(path.read_bytes(), max_megapixels)
+    data = _content(path, max_megapixels * 1e6 * BYTES_A_PIXEL + 2**20)
+    try:
+        picture = dicom.read(data, max_megapixels, voi) if dicom.begins(data) else _raster(data, max_megapixels)
+    except MemoryError as error:
+        raise Refused("too_large", "takes more memory than there is") from error
     if picture.pixels.min() == picture.pixels.max():
         raise Refused("constant", f"every pixel is {int(picture.pixels.max())} of {FULL_SCALE}")
     return picture
 
 
-def _raster(data: bytes, max_megapixels: float) -> Picture:
-    header = headers.read(data)
-    check_size(header.height, header.width, max_megapixels)
-    content = np.frombuffer(data, np.uint8).copy()
-    if header.orientation_at is not None:  # OpenCV would turn a TIFF by it, at 8 bit alone
-        content[header.orientation_at] = 1
+def _content(path: Path, limit: float) -> bytes:
+    """The whole file. A pipe or device is never opened: it might not end, or not begin."""
     try:
-        # UNCHANGED keeps 16 bit and leaves EXIF rotation alone; other modes rotate some formats and not others.
-        pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise Refused("unreadable", " ".join(str(error).split())) from error
-    if pixels is None:
-        raise Refused("unreadable", f"{header.width} x {header.height} px by its header, but the pixels are damaged or cut off")
-    if pixels.dtype not in DEPTHS:
-        raise Refused("depth", f"pixels are {pixels.dtype}; expected 8 or 16 bit unsigned, whose full scale is known")
-    bits = DEPTHS[pixels.dtype]
-    scaled = rescale(gray(pixels, 2**bits - 1), 0, 2**bits - 1)
-    if header.white_is_zero and bits == 16:  # OpenCV inverts such a TIFF at 8 bit and leaves it at 16
-        scaled = FULL_SCALE - scaled
-    return Picture(scaled, bits, spacing=None, patient=None, view=None)
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise Refused("unreadable", "is a folder, pipe or device; expected a file")
+        if about.st_size > limit:
+            raise Refused("too_large", f"{about.st_size / 1e6:.0f} MB are more than a picture within ingest.max_megapixels takes")
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise Refused("unreadable", f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}") from error
+    if not data:
+        raise Refused("empty", "0 bytes")
+    return data
+
+
+def _raster(data: bytes, max_megapixels: float) -> Picture:
+    for magic, read in READERS.items():
+        if data.startswith(magic):
+            pixels, bits = read(data, max_megapixels)
+            break
+    else:
+        raise Refused("not_an_image", f"begins with {data[:8].hex(' ')}; expected PNG, JPEG, BMP, TIFF or DICOM")
+    real, high = pixels.dtype.kind == "f", 2**bits - 1
+    scaled = rescale_unit(gray(pixels, 1)) if real else rescale(gray(pixels, high), 0, high)
+    return Picture(scaled, bits, spacing=None, patient=None, view=None, burned_in=False)

@@ -1,10 +1,9 @@
-"""Files -> pictures at the working resolution: decoded, named by their content, scaled by area, a few at a time."""
+"""Files -> pictures at the working resolution: decoded, named by their content, scaled by area, a few at a time, on every core."""
 
 import hashlib
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -13,9 +12,12 @@ from pydantic import Field, model_validator
 
 from xraydenoise import kinds
 from xraydenoise.data.decode import decode
-from xraydenoise.data.picture import FULL_SCALE, Refused
+from xraydenoise.data.duplicates import signature
+from xraydenoise.data.picture import Refused
+from xraydenoise.data.workers import Lost, each
 
 MIN_SIDE = 32  # px; a picture with a shorter side than this has no region to learn from
+TIME_LIMIT = 120.0  # seconds for one file, many times what the largest allowed picture takes
 
 
 class SplitConfig(kinds.Config):
@@ -33,12 +35,18 @@ class SplitConfig(kinds.Config):
         return self
 
 
-class IngestConfig(kinds.Config):
-    """How files become pictures of the store."""
+class DecodeConfig(kinds.Config):
+    """How one file becomes one picture."""
 
     size: int = Field(ge=MIN_SIDE)  # px, the longer side after scaling; smaller pictures stay as they are
     max_megapixels: float = Field(gt=0)  # a larger picture is refused before it is decoded
-    max_bad: float = Field(ge=0, le=1)  # share of unreadable files at which the stage fails
+    voi: bool  # whether DICOM's values of interest (window or table, what a viewer shows) are applied; they cut what lies outside
+
+
+class IngestConfig(DecodeConfig):
+    """How files become pictures of the store."""
+
+    max_bad: float = Field(ge=0, le=1)  # share of unusable files at which the stage fails
     split: SplitConfig
 
 
@@ -48,38 +56,48 @@ class Prepared:
 
     image: str  # id
     pixels: np.ndarray  # uint16 (H, W) at the working resolution, full scale 65535
+    signature: np.ndarray  # float32 (duplicates.LENGTH,): what tells it again after re-encoding, resizing and turning
     native_height: int  # px, as decoded
     native_width: int
     bits: int
-    spacing: float | None  # mm a pixel at the working resolution
+    spacing: float | None  # mm a pixel, native
     patient: str | None
     view: str | None
+    burned_in: bool  # whether the header says that text is part of the pixels
 
 
-def stream(paths: Sequence[Path], size: int, max_megapixels: float, workers: int) -> Iterator[Prepared | Refused]:
-    """What became of each path, in order; at most `workers` + 1 results wait in memory, and no native picture outlives its scaling.
+def stream(paths: Iterable[Path], config: DecodeConfig, workers: int) -> Iterator[Prepared | Refused]:
+    """What became of each path, in order; memory holds a few pictures a worker and no more, however many paths there are.
 
-    Threads are enough: OpenCV and hashlib let go of the interpreter while they work, and run-length DICOM takes under half a second.
+    Decoders are native code that reads what strangers wrote, so they run in worker processes: a file that kills its worker or keeps it
+    longer than `TIME_LIMIT` is refused as `crash` or `timeout`, and the others go on.
     """
-    waiting: deque[Future[Prepared | Refused]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for path in paths:
-            waiting.append(pool.submit(_attempt, path, size, max_megapixels))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    for found in each(partial(_attempt, config=config), paths, workers, TIME_LIMIT):
+        if isinstance(found, Lost):
+            yield Refused(found.reason, found.detail)
+        else:
+            yield found if isinstance(found, Prepared) else Refused(*found)
 
 
-def prepare(path: Path, size: int, max_megapixels: float) -> Prepared:
+def prepare(path: Path, config: DecodeConfig) -> Prepared:
     """Decode, name and scale one file. Raises Refused."""
-    picture = decode(path, max_megapixels)
+    picture = decode(path, config.max_megapixels, config.voi)
     height, width = picture.pixels.shape
-    pixels = scale(picture.pixels, size)
+    pixels = scale(picture.pixels, config.size)
     if min(pixels.shape) < MIN_SIDE:
         raise Refused("too_small", f"{pixels.shape[1]} x {pixels.shape[0]} px at the working resolution; each side needs {MIN_SIDE}")
-    spacing = None if picture.spacing is None else picture.spacing * max(height, width) / max(pixels.shape)
-    return Prepared(content_id(picture.pixels), pixels, height, width, picture.bits, spacing, picture.patient, picture.view)
+    return Prepared(
+        content_id(picture.pixels),
+        pixels,
+        signature(pixels),
+        height,
+        width,
+        picture.bits,
+        picture.spacing,
+        picture.patient,
+        picture.view,
+        picture.burned_in,
+    )
 
 
 def scale(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -89,8 +107,7 @@ def scale(pixels: np.ndarray, size: int) -> np.ndarray:
     if longer <= size:
         return pixels
     shape = max(1, round(width * size / longer)), max(1, round(height * size / longer))  # OpenCV's order
-    small = cv2.resize(pixels.astype(np.float32), shape, interpolation=cv2.INTER_AREA)
-    return np.rint(small).clip(0, FULL_SCALE).astype(np.uint16)
+    return cv2.resize(pixels, shape, interpolation=cv2.INTER_AREA)
 
 
 def content_id(pixels: np.ndarray) -> str:
@@ -100,8 +117,8 @@ def content_id(pixels: np.ndarray) -> str:
     return digest.hexdigest()[:16]
 
 
-def _attempt(path: Path, size: int, max_megapixels: float) -> Prepared | Refused:
+def _attempt(path: Path, config: DecodeConfig) -> Prepared | tuple[str, str]:
     try:
-        return prepare(path, size, max_megapixels)
+        return prepare(path, config)
     except Refused as refused:
-        return refused
+        return refused.reason, refused.detail

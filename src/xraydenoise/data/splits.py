@@ -1,40 +1,49 @@
 """Which patients train, which validate, which test: told by a hash, so that new patients never move old ones."""
 
 import hashlib
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from itertools import accumulate, islice
 
 import pandas as pd
 
 from xraydenoise.contracts import SPLITS
 
+TRIED = 1000  # seeds that are tried for one that leaves no split empty
 
-def assign(patients: Iterable[str], seed: int, shares: dict[str, float]) -> dict[str, str]:
-    """Patient -> split; `shares` (train, val, test) sum to 1.
 
-    sha256 of (seed, patient) gives a position in [0, 1), and the shares cut [0, 1) into train, val and test. Where that leaves a split
-    empty (few patients), it takes the patient whose position is nearest to its interval from a split that has two or more; such a
-    patient goes back once others fill the split. Raises ValueError for fewer than three patients.
+def assign(groups: Mapping[str, str], seed: int, shares: Mapping[str, float]) -> dict[str, str]:
+    """Group -> split, where `groups` names the group of each patient (`join`); `shares` (train, val, test) sum to 1.
+
+    sha256 of (seed, patient) gives each patient a position in [0, 1), which the shares cut into train, val and test: nothing that is
+    added can move a patient. Only where a picture shows two patients to be one can that differ: then the group stands in the first of
+    train, val and test that one of its patients has, so what was once trained on never comes to test.
+    Raises ValueError for fewer than three groups, and where a split stays empty, naming seeds under which none does.
     """
-    positions = {patient: position(patient, seed) for patient in sorted(set(patients))}
-    if len(positions) < len(SPLITS):
+    if len(set(groups.values())) < len(SPLITS):
         raise ValueError(
-            f"found {len(positions)} patients; train, val and test need one each, so at least 3: "
+            f"found {len(set(groups.values()))} patients; train, val and test need one each, so at least 3: "
             "add pictures of other patients (inbox/images), or name the patients apart in images.csv"
         )
-    bounds, end = {}, 0.0
-    for split in SPLITS:
-        bounds[split] = (end, end + shares[split])
-        end += shares[split]
-    chosen = {patient: next((split for split in SPLITS if at < bounds[split][1]), SPLITS[-1]) for patient, at in positions.items()}
-    for split in SPLITS:
-        members = list(chosen.values())
-        if split in members:
-            continue
-        low, high = bounds[split]
-        spare = [patient for patient in positions if members.count(chosen[patient]) > 1]
-        nearest = min(spare, key=lambda patient: (max(low - positions[patient], positions[patient] - high), patient))
-        chosen[nearest] = split
+    chosen = _chosen(groups, seed, shares)
+    if empty := [split for split in SPLITS if split not in chosen.values()]:
+        fitting = (other for other in range(TRIED) if set(_chosen(groups, other, shares).values()) == set(SPLITS))
+        seeds = ", ".join(str(other) for other in islice(fitting, 3))
+        raise ValueError(
+            f"{' and '.join(empty)} would have no patient: {len(chosen)} are few, and each is placed by a hash of seed {seed} and its "
+            "name, so that it never moves when others come; add patients, or set `seed` in params.yaml"
+            + (f" to one that fills all three: {seeds}" if seeds else ", or larger shares in ingest.split")
+        )
     return chosen
+
+
+def _chosen(groups: Mapping[str, str], seed: int, shares: Mapping[str, float]) -> dict[str, str]:
+    ends = list(accumulate(shares[split] for split in SPLITS[:-1]))
+    chosen: dict[str, int] = {}
+    for patient, group in sorted(groups.items()):
+        place = bisect_right(ends, position(patient, seed))  # 0, 1, 2: train, val, test
+        chosen[group] = min(place, chosen.get(group, place))
+    return {group: SPLITS[place] for group, place in chosen.items()}
 
 
 def position(patient: str, seed: int) -> float:
@@ -63,3 +72,8 @@ def join(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         first, second = sorted((root(one), root(other)))
         parent[second] = first
     return {patient: root(patient) for patient in parent}
+
+
+def identity(images: Iterable[str]) -> str:
+    """32 hex digits that name a set of pictures by their ids: two runs whose test sets have the same identity scored the same pictures."""
+    return hashlib.sha256("\n".join(sorted(images)).encode()).hexdigest()[:32]

@@ -1,5 +1,6 @@
 """The pixel store: many pictures of any size in one flat .npy, memory-mapped; full scale is 65535, MONOCHROME2."""
 
+import os
 from pathlib import Path
 from types import TracebackType
 
@@ -13,18 +14,20 @@ HEADER = 128  # bytes; numpy pads the header of a flat array to this
 
 
 class Writer:
-    """Appends pictures to a new store; the file appears under its name only when the store is complete.
+    """Appends pictures to a store; the file appears under its name only when the store is complete.
 
-    uint16 is what stores hold; float32 is for noise that is not clipped, whose values leave [0, 1].
+    uint16 is what stores hold; float32 is for values that leave [0, 1]. With `kept`, writing goes on behind so many values of an earlier
+    run that was killed, and what is there stays when this run fails; without, the store is new and nothing is left of a failure.
     """
 
-    def __init__(self, path: Path, dtype: type[np.uint16] | type[np.float32] = np.uint16) -> None:
-        self.path, self.dtype, self.size = path, np.dtype(dtype), 0
-        self.partial = path.with_name(path.name + ".partial")
+    def __init__(self, path: Path, dtype: type[np.uint16] | type[np.float32] = np.uint16, kept: int | None = None) -> None:
+        self.path, self.dtype, self.size, self.kept = path, np.dtype(dtype), kept or 0, kept
+        self.partial = partial(path)
 
     def __enter__(self) -> "Writer":
-        self.file = self.partial.open("wb")
-        self.file.write(bytes(HEADER))
+        self.file = self.partial.open("r+b" if self.kept else "wb")
+        self.file.truncate(HEADER + self.size * self.dtype.itemsize)
+        self.file.seek(0, os.SEEK_END)
         return self
 
     def append(self, pixels: np.ndarray) -> int:
@@ -36,9 +39,13 @@ class Writer:
             raise ValueError(f"{self.path}: a picture has shape (H, W), found {pixels.shape}")
         pixels = quantize(pixels) if self.dtype == np.uint16 else unclipped(pixels)
         offset = self.size
-        self.file.write(np.ascontiguousarray(pixels).tobytes())
+        self.file.write(np.ascontiguousarray(pixels).data)
         self.size += pixels.size
         return offset
+
+    def flush(self) -> None:
+        """Hand what was appended to the system, where it survives a kill of this process."""
+        self.file.flush()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is None:
@@ -49,8 +56,19 @@ class Writer:
         self.file.close()
         if kind is None:
             self.partial.replace(self.path)
-        else:
+        elif self.kept is None:
             self.partial.unlink()
+
+
+def partial(path: Path) -> Path:
+    """Where a store lies while it is not complete."""
+    return path.with_name(path.name + ".partial")
+
+
+def written(path: Path, dtype: type[np.uint16] | type[np.float32]) -> int:
+    """How many values a killed run left in the store that it wrote to `path`."""
+    unfinished = partial(path)
+    return max(0, unfinished.stat().st_size - HEADER) // np.dtype(dtype).itemsize if unfinished.exists() else 0
 
 
 def quantize(pixels: np.ndarray) -> np.ndarray:

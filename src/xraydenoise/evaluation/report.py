@@ -20,13 +20,14 @@ def report(
     ranking: pd.DataFrame,
     scores: pd.DataFrame,
     images: pd.DataFrame,
+    test_set: str,
     chosen: Mapping[str, str],
     config: CompareConfig,
     figures: Mapping[str, Sequence[str]],
 ) -> str:
     """The whole report as Markdown.
 
-    `images` is the contracts.Images of ingest, `chosen` the model chosen on val for each track that has one, `figures` the file names of
+    `images` is the contracts.Images of ingest, `test_set` the identity of its test pictures, `chosen` the model chosen on val for each track that has one, `figures` the file names of
     each track's figures, which lie beside the report.
     """
     parts = [
@@ -40,6 +41,10 @@ def report(
         parts += _track(str(track), rows, scores[scores["track"] == track], chosen)
         parts += [f"![{name.removesuffix('.png')}]({name})" for name in figures[str(track)]]
     parts += ["## Pictures", "Source and licence of every picture behind the numbers above:", _sources(images)]
+    parts.append(
+        f"Test set `{test_set}`: runs with this identity were scored on the same pictures. What was looked at to keep it apart from "
+        "training is in `artifacts/ingest/leakage.json`, the datasets are described in `artifacts/ingest/card.md`."
+    )
     return "\n\n".join(parts) + "\n"
 
 

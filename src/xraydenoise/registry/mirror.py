@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COMPARED = Path("artifacts/compare")
 PROTOCOLS = Path("artifacts/protocols")
+DATA = Path("artifacts/ingest")  # the dataset card, the proof that nothing leaks, the quarantine
 LOGS = Path("logs")
 SHOWN = ("psnr", "ssim", "mse", "gain_psnr", "gain_psnr_low", "gain_psnr_high", "gain_ssim", "gain_ssim_low", "gain_ssim_high")
 
@@ -123,6 +124,8 @@ def _comparison(store: Store) -> list[str]:
     run = known[0] if known else runs.create(store, "comparison", {"kind": "comparison", runs.OUTCOME: outcome}, {})
     store.client.log_artifacts(run.info.run_id, str(COMPARED))
     store.client.log_artifacts(run.info.run_id, str(PROTOCOLS), PROTOCOLS.name)
+    for path in sorted(DATA.glob("*.md")) + sorted(DATA.glob("*.json")):
+        store.client.log_artifact(run.info.run_id, str(path), "data")
     runs.finish(store, run, outcome)
     return ["comparison: report and figures"]
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 RECIPE = "xraydenoise.recipe"  # tag: all that the result depends on, known before it is there
 OUTCOME = "xraydenoise.outcome"  # tag: what came of it; code may change under the same recipe
 PROJECT = "xraydenoise.project"  # tag: the clone that wrote the run
+CARD = Path("artifacts/ingest/card.json")  # what the pictures are
 BATCH = 1000  # metrics, the most that one log_batch takes
 
 
@@ -89,7 +90,25 @@ def create(store: Store, title: str, tags: Mapping[str, str], params: Mapping[st
     flat = [Param(key, str(value)) for key, value in flatten(params)]
     for start in range(0, len(flat), 100):  # the most that one log_batch takes
         store.client.log_batch(run.info.run_id, params=flat[start : start + 100])
+    _dataset(store, run)
     return run
+
+
+def _dataset(store: Store, run: "Run") -> None:
+    """The pictures as MLflow's dataset of the run: the card that ingest wrote is its profile."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    if not CARD.exists():
+        return
+    card = json.loads(CARD.read_text(encoding="utf-8"))
+    pictures = Dataset(
+        name=" + ".join(card["datasets"]),
+        digest=card["identity"],
+        source_type="local",
+        source=json.dumps({"uri": str(CARD)}),
+        profile=json.dumps(card),
+    )
+    store.client.log_inputs(run.info.run_id, [DatasetInput(pictures, [InputTag("mlflow.data.context", "training")])])
 
 
 def finish(store: Store, run: "Run", outcome: str) -> None:

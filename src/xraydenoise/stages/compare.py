@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from xraydenoise import contracts
+from xraydenoise.data import splits
 from xraydenoise.evaluation import figures, ranking, report
 from xraydenoise.params import Params
 from xraydenoise.stages import scoring
@@ -25,6 +26,8 @@ def run(params: Params) -> None:
     if others := sorted({folder.name for folder in SCORED.iterdir() if folder.is_dir()} - set(methods)):
         print(f"{SCORED}: {', '.join(others)} not in params, left out of the comparison")
     scores = pd.concat([contracts.read(SCORED / method / "scores.parquet", contracts.Scores) for method in methods], ignore_index=True)
+    images = contracts.read(Path("artifacts/ingest/manifest.parquet"), contracts.Images)
+    tested = test_set(scores, images)
     ranked = ranking.rank(scores, params.compare, params.seed)
     best = ranking.best(ranked, params.models)
     champion = ranking.choose(ranked, params.models)
@@ -35,10 +38,23 @@ def run(params: Params) -> None:
     drawn = {}
     for track, rows in ranked.groupby("track", sort=False):
         drawn[str(track)] = _figures(str(track), rows, best.get(str(track)) or ranking.choose(rows, params.baselines, str(track)))
-    images = contracts.read(Path("artifacts/ingest/manifest.parquet"), contracts.Images)
-    (OUT / "report.md").write_text(report.report(ranked, scores, images, best, params.compare, drawn), encoding="utf-8")
-    Path("artifacts/metrics.json").write_text(json.dumps(_metrics(ranked, champion), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    (OUT / "report.md").write_text(report.report(ranked, scores, images, tested, best, params.compare, drawn), encoding="utf-8")
+    metrics = _metrics(ranked, champion) | {"test_set": tested}
+    Path("artifacts/metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     print(ranking.table(ranked, params.models, scoring.seconds_an_image(methods)))
+
+
+def test_set(scores: pd.DataFrame, images: pd.DataFrame) -> str:
+    """The identity of the test pictures. Raises ValueError where a method was scored on other ones than ingest put there."""
+    expected = splits.identity(images.loc[images["split"] == "test", "image"])
+    noise = scores[(scores["track"] == "noise") & (scores["split"] == "test")]
+    for (method, condition), rows in noise.groupby(["method", "condition"]):
+        if (found := splits.identity(rows["image"])) != expected:
+            raise ValueError(
+                f"{SCORED / str(method)}: under {condition} it was scored on the test set {found}, not {expected} as in artifacts/ingest; "
+                "run `dvc repro`"
+            )
+    return expected
 
 
 def _blocks(ranked: pd.DataFrame) -> str:

@@ -18,6 +18,8 @@ def run(params: Params, name: str) -> None:
     files = source.fetch(folder)
     files["patient"] = f"{source.family or name}:" + files["patient"]  # null stays null
     contracts.write(files, folder / "manifest.parquet", contracts.Downloads)
-    megabytes = sum((folder / path).stat().st_size for path in files["path"]) / 1e6
-    warning = "" if len(files) else f"; there is no image in {source.path}"
-    print(f"download {name}: {len(files)} files, {megabytes:.1f} MB, from {source.kind}{warning}")
+    fetched = files.loc[files["reason"].isna(), "path"]
+    megabytes = sum((folder / path).stat().st_size for path in fetched) / 1e6
+    warning = f"; {len(files) - len(fetched)} could not be fetched, and ingest tells why" if len(files) > len(fetched) else ""
+    warning += "" if len(files) else f"; there is no image in {source.path}"
+    print(f"download {name}: {len(fetched)} files, {megabytes:.1f} MB, from {source.kind}{warning}")

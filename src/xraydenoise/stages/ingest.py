@@ -1,16 +1,23 @@
-"""Stage `ingest`: decode at full depth, scale by area, split by patient, write the pixel store; what is refused is told, never lost."""
+"""Stage `ingest`: decode at full depth, scale by area, split by patient, write the pixel store, prove that nothing leaks.
 
+What is refused is told, never lost; a run that was killed goes on where it was.
+"""
+
+import hashlib
+import json
 import shutil
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from xraydenoise import contracts
-from xraydenoise.data import prepare, splits
+from xraydenoise.data import card, duplicates, leakage, prepare, splits, store, workers
+from xraydenoise.data.journal import Journal
+from xraydenoise.data.leakage import Near, Pair
 from xraydenoise.data.picture import Refused
-from xraydenoise.data.store import Writer
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
 from xraydenoise.tables import markdown
@@ -18,96 +25,193 @@ from xraydenoise.tables import markdown
 DATA = Path("data")
 OUT = Path("artifacts/ingest")
 TRACK = Path("artifacts/tracks/noise")
+WORK = Path("work/ingest")  # the journal; survives a kill, removed at the end
+CODE = Path(prepare.__file__).parent  # what decides, besides params and files, what becomes of a file
 DUPLICATE = "duplicate"  # a picture that is there already: left out, but not bad
+REFUSED = list(contracts.Quarantine.to_schema().columns)
+TABLE = [column for column in contracts.Images.to_schema().columns if column != "split"]
 
 
 def run(params: Params) -> None:
-    """Read data/<dataset>/manifest.parquet of every dataset; write the store, its manifests and the quarantine.
+    """Read data/<dataset>/manifest.parquet of every dataset; write the store, its manifests, the quarantine, the card and the proof.
 
-    Raises ValueError when there is no image, when more than ingest.max_bad of the files are bad, and for fewer than three patients.
+    Raises ValueError when there is no image, when more than ingest.max_bad of the files are bad, for too few patients, and for a leak.
     """
     for folder in (OUT, TRACK):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     files = listed(params)
-    images, refused, pairs = store(files, params)
+    journal = Journal(WORK, key(files, params))
+    decode_missing(files, journal, params)
+
+    refused = journal.table(REFUSED, having="reason").astype("str")
     contracts.write(refused, OUT / "quarantine.parquet", contracts.Quarantine)
     (OUT / "quarantine.md").write_text(readable(refused, len(files)), encoding="utf-8")
     tell(refused, len(files), params.ingest.max_bad)
 
-    group = splits.join(pairs)
-    images["patient"] = [group.get(patient, patient) for patient in images["patient"]]
-    split = splits.assign(images["patient"], params.seed, params.ingest.split.model_dump())
+    images = journal.table(TABLE, having="offset").astype({"spacing": float})
+    signatures = store.open_store(journal.signatures).reshape(-1, duplicates.LENGTH)
+    pairs = [*copies(journal), *alike(images, duplicates.pairs(signatures))]
+    own = [(patient, patient) for patient in images["patient"]]
+    groups = splits.join([*own, *((pair.first_patient, pair.second_patient) for pair in pairs)])
+    split = splits.assign(groups, params.seed, params.ingest.split.model_dump())
+    images["patient"] = images["patient"].map(groups)
     images["split"] = images["patient"].map(split)
     contracts.write(images, OUT / "manifest.parquet", contracts.Images)
     contracts.write(images[list(contracts.Track.to_schema().columns)], TRACK / "manifest.parquet", contracts.Track)
-    counts = Counter(images["split"]), Counter(split.values())
-    told = ", ".join(f"{name} {counts[0][name]} of {counts[1][name]}" for name in contracts.SPLITS)
-    print(f"ingest: {len(images)} pictures of {len(split)} patients ({told}), longer side at most {params.ingest.size} px")
+    prove(groups, pairs, signatures)
+    describe(files, refused, store.open_store(journal.pixels), params)
+    shutil.move(journal.pixels, TRACK / "targets.npy")
+    shutil.rmtree(WORK)
 
 
-def listed(params: Params) -> list[dict[Any, Any]]:
+def listed(params: Params) -> pd.DataFrame:
     """Every downloaded file (contracts.Downloads and `source`), datasets in the order of their names: the first of two copies is kept."""
     for folder in sorted(DATA.iterdir()) if DATA.is_dir() else []:
         if folder.is_dir() and folder.name not in params.datasets:
             print(f"ingest: {folder} is ignored: no dataset in params.yaml has this name (an earlier profile's?)")
-    files = []
-    for name in sorted(params.datasets):
-        part = contracts.read(DATA / name / "manifest.parquet", contracts.Downloads)
-        files += part.astype(object).where(part.notna(), None).assign(source=name).to_dict("records")
-    if not files:
+    parts = [contracts.read(DATA / name / "manifest.parquet", contracts.Downloads).assign(source=name) for name in sorted(params.datasets)]
+    files = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+    if files.empty:
         names = ", ".join(sorted(params.datasets))
         raise ValueError(f"{DATA}: no image in {names}; put images into inbox/images, or name another dataset in params.yaml")
     return files
 
 
-def store(files: list[dict[Any, Any]], params: Params) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, str]]]:
-    """Write targets.npy. Returns the table of images (without `split`), the quarantine, and the pairs of patients that share a picture."""
-    paths = [DATA / file["source"] / file["path"] for file in files]
-    results = prepare.stream(paths, params.ingest.size, params.ingest.max_megapixels, params.machine.threads)
-    images: dict[str, dict[str, Any]] = {}
-    refused: list[tuple[str, str, str, str]] = []
-    pairs: list[tuple[str, str]] = []
-    unnamed = 0
-    with Writer(TRACK / "targets.npy") as writer:
-        for file, result in zip(files, progress(results, "ingest", total=len(files)), strict=True):
+def key(files: pd.DataFrame, params: Params) -> str:
+    """Digest of all that decides what becomes of the files: a journal under another key is of no use."""
+    digest = hashlib.sha256(params.ingest.model_dump_json(exclude={"max_bad", "split"}).encode())
+    for path in sorted(CODE.glob("*.py")):
+        digest.update(path.read_bytes())
+    for file in records(files):
+        found = path_of(file).stat() if file["reason"] is None else None
+        digest.update(repr((sorted(file.items()), found and (found.st_size, found.st_mtime_ns))).encode())
+    return digest.hexdigest()
+
+
+def records(files: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The rows one by one, missing values as None; all of them at once would be many times the table's size."""
+    for start in range(0, len(files), 1000):
+        part = files.iloc[start : start + 1000].astype(object)
+        for row in part.where(part.notna(), None).to_dict("records"):
+            yield {str(column): value for column, value in row.items()}
+
+
+def path_of(file: dict[str, Any]) -> Path:
+    return DATA.joinpath(file["source"], file["path"])
+
+
+def decode_missing(files: pd.DataFrame, journal: Journal, params: Params) -> None:
+    """Write a row of the journal for each file that has none: a picture, or why there is none."""
+    if journal.complete:
+        return
+    first = {row["image"]: row for row in journal.read() if "offset" in row}
+    rest = files.iloc[journal.done :]
+    if journal.done:
+        print(f"ingest: goes on after {journal.done} of {len(files)} files")
+    fetched = (path_of(file) for file in records(rest[rest["reason"].isna()]))
+    results = prepare.stream(fetched, params.ingest, workers.cores())  # nothing else runs now, and their number changes no result
+    with journal:
+        for file in progress(records(rest), "ingest", total=len(files), done=journal.done):
+            where = {"source": file["source"], "file": file["path"]}
+            result = next(results) if file["reason"] is None else Refused(file["reason"], file["detail"])
             if isinstance(result, Refused):
-                refused.append((file["source"], file["path"], result.reason, result.detail))
+                journal.append({**where, "reason": result.reason, "detail": result.detail})
                 continue
-            unnamed += file["patient"] is None and result.patient is None
             patient = patient_of(file, result)
-            if first := images.get(result.image):
-                refused.append((file["source"], file["path"], DUPLICATE, f"the same picture as {first['file']} of {first['source']}"))
-                pairs.append((first["patient"], patient))
+            if known := first.get(result.image):
+                detail = f"the same picture as {known['file']} of {known['source']}"
+                same = {"image": result.image, "patient": patient, "first_patient": known["patient"]}
+                journal.append({**where, "reason": DUPLICATE, "detail": detail, **same})
                 continue
-            images[result.image] = {
-                "image": result.image,
-                "patient": patient,
-                "source": file["source"],
-                "file": file["path"],
-                "view": file["view"] or result.view,
-                "label": file["label"],
-                "licence": file["licence"],
-                "bits": result.bits,
-                "native_height": result.native_height,
-                "native_width": result.native_width,
-                "spacing": result.spacing,
-                "offset": writer.append(result.pixels),
-                "height": result.pixels.shape[0],
-                "width": result.pixels.shape[1],
-            }
-    if unnamed:
-        print(f"ingest: {unnamed} files name no patient, so each counts as its own; an images.csv beside them can name patients")
-    quarantine = pd.DataFrame(refused, columns=list(contracts.Quarantine.to_schema().columns), dtype="str")
-    return pd.DataFrame(images.values()).astype({"spacing": float} if images else {}), quarantine, pairs
+            first[result.image] = {**where, "patient": patient}
+            journal.append(entry(file, result, patient), result.pixels, result.signature)
 
 
-def patient_of(file: dict[Any, Any], result: prepare.Prepared) -> str:
+def entry(file: dict[str, Any], found: prepare.Prepared, patient: str) -> dict[str, Any]:
+    """The row of contracts.Images, without what the journal and the split add."""
+    native = found.spacing or file["spacing"]
+    return {
+        "source": file["source"],
+        "file": file["path"],
+        "image": found.image,
+        "patient": patient,
+        "view": file["view"] or found.view,
+        "label": file["label"],
+        "licence": file["licence"],
+        "bits": found.bits,
+        "native_height": found.native_height,
+        "native_width": found.native_width,
+        "spacing": None if native is None else native * max(found.native_height, found.native_width) / max(found.pixels.shape),
+        "burned_in": found.burned_in,
+        "named": file["patient"] is not None or found.patient is not None,
+    }
+
+
+def patient_of(file: dict[str, Any], result: prepare.Prepared) -> str:
     """The manifest's patient, else DICOM's, else the file itself: its path without the suffix."""
     if file["patient"] is not None:
         return str(file["patient"])
     # A hashed PatientID is the same person in every dataset; a file's name is not.
     return result.patient or f"{file['source']}:{Path(file['path']).with_suffix('').as_posix()}"
+
+
+def copies(journal: Journal) -> Iterator[Pair]:
+    """Files whose pixels are, to the last bit, those of an earlier one."""
+    kept = {}
+    for row in journal.read():
+        where = f"{row['source']}/{row['file']}"
+        if "offset" in row:
+            kept[row["image"]] = where
+        elif row["reason"] == DUPLICATE:
+            yield Pair("exact", 1.0, "upright", kept[row["image"]], where, row["first_patient"], row["patient"])
+
+
+def alike(images: pd.DataFrame, found: Sequence[duplicates.Pair]) -> Iterator[Pair]:
+    """Pictures of the store that are one picture re-encoded, resized or turned."""
+    for pair in found:
+        first, second = images.iloc[pair.first], images.iloc[pair.second]
+        names = f"{first['source']}/{first['file']}", f"{second['source']}/{second['file']}"
+        yield Pair("perceptual", pair.similarity, pair.turn, *names, first["patient"], second["patient"])
+
+
+def prove(groups: dict[str, str], pairs: list[Pair], signatures: Any) -> None:
+    """Write leakage.json from the manifest as it was written. Raises ValueError where a patient or a picture stands in two splits."""
+    images = contracts.read(OUT / "manifest.parquet", contracts.Images)
+    where = (images["source"] + "/" + images["file"]).to_list()
+    split = images["split"].to_list()
+    near = [
+        Near(pair.similarity, where[pair.first], where[pair.second], f"{split[pair.first]}, {split[pair.second]}")
+        for pair in duplicates.nearest(signatures, split, leakage.NEAREST)
+    ]
+    proof = leakage.prove(images, groups, pairs, near, duplicates.THRESHOLD)
+    (OUT / "leakage.json").write_text(json.dumps(proof, indent=1) + "\n", encoding="utf-8")
+    if proof["leaks"]:
+        raise ValueError(f"ingest: {len(proof['leaks'])} leaks between splits, the first: {proof['leaks'][0]}; all: {OUT / 'leakage.json'}")
+    counts = proof["splits"]
+    told = ", ".join(f"{name} {counts[name]['pictures']} of {counts[name]['patients']}" for name in contracts.SPLITS)
+    kinds = Counter(pair.how for pair in pairs)
+    print(f"ingest: {len(images)} pictures of {images['patient'].nunique()} patients ({told})")
+    print(
+        f"ingest: no patient and no picture stands in two splits: {kinds['exact']} exact copies left out, {kinds['perceptual']} altered "
+        f"ones joined, {len(proof['joined'])} groups of several patients; the most alike pair across splits: "
+        f"{near[0].similarity if near else 0:.3f}, one picture from {duplicates.THRESHOLD:g}"
+    )
+
+
+def describe(files: pd.DataFrame, refused: pd.DataFrame, pixels: Any, params: Params) -> None:
+    """Write the dataset card, and warn of text in the pixels and of files that name no patient."""
+    images = contracts.read(OUT / "manifest.parquet", contracts.Images)
+    kinds = files["source"].map({name: source.kind for name, source in params.datasets.items()})
+    told = card.describe(images, refused, files[["source", "origin", "licence"]].assign(kind=kinds), pixels)
+    (OUT / "card.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    (OUT / "card.md").write_text(card.readable(told), encoding="utf-8")
+    if unnamed := int((~images["named"]).sum()):
+        print(f"ingest: {unnamed} files name no patient, so each counts as its own; an images.csv beside them can name patients")
+    if burned := int(images["burned_in"].sum()):
+        print(
+            f"ingest: {burned} pictures have text in their pixels (BurnedInAnnotation), which may name the patient; see {OUT / 'card.md'}"
+        )
 
 
 def tell(refused: pd.DataFrame, total: int, max_bad: float) -> None:

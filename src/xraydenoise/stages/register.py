@@ -10,6 +10,7 @@ from xraydenoise.registry import champion, mirror, store
 from xraydenoise.stages.sync import methods
 
 RECORD = Path("mlruns/registered.json")
+PROOF = Path("artifacts/ingest/leakage.json")
 
 
 def run(params: Params) -> None:
@@ -20,6 +21,7 @@ def run(params: Params) -> None:
     with store.opened(params.registry.experiment) as opened:
         mirror.everything(opened, known)
         record = champion.register(opened, params.registry.name, next(method for method in known if method.name == best), ranked)
+    record["test_set"] = json.loads(PROOF.read_text(encoding="utf-8"))["splits"]["test"]["identity"]
     RECORD.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     uri = f"models:/{record['name']}@{record['alias']}"
     print(f"registered {record['model']}, chosen on val, as {uri}: it {record['reason']}")

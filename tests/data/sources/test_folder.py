@@ -1,11 +1,14 @@
+import hashlib
+import os
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from xraydenoise import contracts
+from xraydenoise.data import sources
 from xraydenoise.data.sources import folder
 
 MAGIC = bytes(128) + b"DICM" + bytes(8)
@@ -24,6 +27,7 @@ def inbox(tmp_path: Path) -> Path:
 def fetch(inbox: Path) -> pd.DataFrame:
     out = inbox.parent / "out"
     shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
     return contracts.Downloads.validate(folder.Config(kind="folder", path=inbox).fetch(out))
 
 
@@ -106,23 +110,86 @@ def test_images_that_dvc_holds_and_that_are_not_here_are_asked_for(inbox: Path) 
         fetch(inbox)
 
 
-def test_links_within_the_folder_are_followed_and_others_refused(inbox: Path, tmp_path: Path) -> None:
+def test_links_within_the_folder_are_followed_and_others_quarantined(inbox: Path, tmp_path: Path) -> None:
     (inbox / "images/a/2.png").symlink_to(inbox / "images/a/1.png")
-    assert len(fetch(inbox)) == 3
+    assert fetch(inbox)["reason"].isna().all()
     assert not (tmp_path / "out/files/images/a/2.png").is_symlink()
     (tmp_path / "outside.png").touch()
-    leaving = inbox / "images/a/3.png"
-    leaving.symlink_to(tmp_path / "outside.png")
-    with pytest.raises(ValueError, match=r"3\.png: is a link that leaves"):
-        fetch(inbox)
-    leaving.unlink()
+    (inbox / "images/a/3.png").symlink_to(tmp_path / "outside.png")
     (inbox / "images/c").symlink_to(tmp_path)
-    with pytest.raises(ValueError, match="c: is a link that leaves"):
-        fetch(inbox)
-    (inbox / "images/c").unlink()
     (inbox / "images/d.png").symlink_to(tmp_path / "nothing.png")
-    with pytest.raises(ValueError, match=r"d\.png: is a link to nothing; remove it"):
-        fetch(inbox)
+    files = fetch(inbox)
+    assert dict(files.loc[files["reason"].notna(), ["path", "reason"]].to_numpy().tolist()) == {
+        "files/images/a/3.png": "outside",
+        "files/images/c": "outside",
+        "files/images/d.png": "broken_link",
+    }
+    assert len(files) == 6
+    assert not (tmp_path / "out/files/images/a/3.png").exists()
+
+
+def test_a_pipe_is_quarantined_and_not_opened(inbox: Path) -> None:
+    os.mkfifo(inbox / "images/pipe.png")
+    assert dict(fetch(inbox)[["path", "reason"]].dropna().to_numpy().tolist()) == {"files/images/pipe.png": "not_a_file"}
+
+
+def test_a_file_that_cannot_be_read_is_told_and_the_others_are_copied(inbox: Path, tmp_path: Path) -> None:
+    assert folder.copy(Path("/proc/self/mem"), tmp_path / "a.png") == ("unreadable", "cannot be read: Input/output error")
+    assert folder.copy(inbox / "images/a/1.png", tmp_path / "b.png") is None
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root reads every folder")
+def test_a_folder_that_cannot_be_listed_is_quarantined(inbox: Path) -> None:
+    (inbox / "images/b").chmod(0)
+    files = fetch(inbox)
+    (inbox / "images/b").chmod(0o755)
+    assert files["reason"].to_list() == [None, "unreadable"]
+
+
+def test_what_dvc_cannot_hash_is_refused_before_anything_runs_with_each_name(inbox: Path) -> None:
+    config = folder.Config(kind="folder", path=inbox)
+    config.check()
+    (inbox / "images/gone.png").symlink_to("nothing")
+    os.mkfifo(inbox / "images/pipe.png")
+    Path(os.fsdecode(os.fsencode(inbox) + b"/M\xfc.png")).touch()
+    with pytest.raises(
+        ValueError, match=r"3 of its files.*gone\.png: is a link to nothing.*pipe\.png: is a pipe.*M\\udcfc\.png: its name is not UTF-8"
+    ):
+        config.check()
+
+
+@pytest.mark.parametrize("name", ["ä 影.png", "a  b.png", "new\nline.png", "x" * 251 + ".png", "\udcfc.png", "a\u202eb.PNG", "%0A.png"])
+def test_odd_names_are_kept_apart_and_can_be_printed(name: str, inbox: Path) -> None:
+    (inbox / "images" / name).write_text("odd")
+    files = fetch(inbox)
+    assert len(files) == 3
+    assert files["path"].map(lambda path: path.isprintable() and max(len(part.encode()) for part in path.split("/")) <= 230).all()
+    assert sum((inbox.parent / "out" / path).read_text() == "odd" for path in files["path"]) == 1
+
+
+def test_a_name_that_can_be_kept_is_kept() -> None:
+    assert sources.place(PurePath("images/ä 影 1%.png")) == "files/images/ä 影 1%.png"
+    assert sources.place(PurePath("a\nb.png")) == "files/a%0Ab~" + hashlib.sha256(b"a\nb.png").hexdigest()[:8] + ".png"
+
+
+def test_cephalograms_in_the_layout_of_isbi_2015_are_recognised(tmp_path: Path) -> None:
+    for name in ("RawImage/TrainingData/001.bmp", "RawImage/Test1Data/151.bmp", "other/001.bmp"):
+        path = tmp_path / "isbi" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(name.encode())
+    files = fetch(tmp_path / "isbi").set_index("path")
+    assert files["patient"].fillna("none").to_dict() == {
+        "files/RawImage/TrainingData/001.bmp": "isbi-001",
+        "files/RawImage/Test1Data/151.bmp": "isbi-151",
+        "files/other/001.bmp": "none",
+    }
+    assert files["spacing"].fillna(0).to_list() == [0.1, 0.1, 0]
+    assert set(files["view"].dropna()) == {"cephalogram lateral"}
+
+
+def test_a_disk_without_room_is_told_before_the_copy(inbox: Path) -> None:
+    with pytest.raises(OSError, match=r"1000000000\.00 GB are to be written, .* GB are free; make room"):
+        sources.check_space(inbox, 10**18)
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -140,7 +207,7 @@ def test_the_listing_does_not_depend_on_the_order_of_the_disk(inbox: Path) -> No
 
 def test_a_path_through_other_folders_is_the_same_folder(inbox: Path) -> None:
     (inbox / "images/images.csv").write_text("file,patient_id\na/1.png,P1\n")
-    files = folder.Config(kind="folder", path=inbox / "images" / "..").fetch(inbox.parent / "again")
+    files = folder.Config(kind="folder", path=inbox / "images" / "..").fetch(inbox.parent)
     pd.testing.assert_frame_equal(files, fetch(inbox))
 
 

@@ -1,17 +1,18 @@
 """The real kagglehub client against a server on this machine that answers as Kaggle does."""
 
-import io
-import threading
-import zipfile
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import random
+import shutil
+import time
+import traceback
+import types
+from email.utils import formatdate
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from kagglesdk import kaggle_env
 
-from xraydenoise import contracts
+from xraydenoise import contracts, progress
+from xraydenoise.data import archive, transfer
 from xraydenoise.data.sources import kaggle
 
 PNEUMONIA = {
@@ -26,88 +27,41 @@ PNEUMONIA = {
     "chest_xray/__MACOSX/chest_xray/train/NORMAL/._IM-0115-0001.jpeg": b"",
     "chest_xray/__MACOSX/train/NORMAL/IM-0115-0001.jpeg": b"x",
 }
+TABLE = b",X_ray_image_name,Label,Dataset_type\n0,IM-0115-0001.jpeg,Normal,TRAIN\n1,nejmoa2001191_f1-PA.jpeg,Pnemonia,TRAIN\n"
 CORONA = {
-    "Chest_xray_Corona_Metadata.csv": (
-        b",X_ray_image_name,Label,Dataset_type\n0,IM-0115-0001.jpeg,Normal,TRAIN\n1,nejmoa2001191_f1-PA.jpeg,Pnemonia,TRAIN\n"
-    ),
+    "Chest_xray_Corona_Metadata.csv": TABLE,
     "Coronahack-Chest-XRay-Dataset/Coronahack-Chest-XRay-Dataset/train/IM-0115-0001.jpeg": b"1",
     "Coronahack-Chest-XRay-Dataset/Coronahack-Chest-XRay-Dataset/train/nejmoa2001191_f1-PA.jpeg": b"2",
 }
+LARGE = PNEUMONIA | {"chest_xray/train/NORMAL/IM-0200-0001.jpeg": random.Random(0).randbytes(2_500_000)}
+TOKEN = "KGAT_0123456789abcdef"
 
 
-class Kaggle:
-    """What the server answers next, and what it was asked."""
-
-    def __init__(self) -> None:
-        self.states: list[int] = []  # HTTP states to fail with, one a request, before it succeeds
-        self.asked: list[str] = []
-        self.archive = b""
-
-    def holds(self, files: dict[str, bytes]) -> None:
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as archive:
-            for name, content in files.items():
-                archive.writestr(name, content)
-        self.archive = buffer.getvalue()
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kaggle]:
-    kaggle_state = Kaggle()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            kaggle_state.asked.append(self.path)
-            self.rfile.read(int(self.headers["Content-Length"]))
-            if kaggle_state.states:
-                self.send_response(kaggle_state.states.pop(0))
-                self.send_header("Content-Length", "0")
-            else:
-                self.send_response(302)
-                self.send_header("Location", f"http://{self.headers['Host']}/archive.zip")
-                self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(kaggle_state.archive)))
-            self.end_headers()
-            self.wfile.write(kaggle_state.archive)
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    loopback = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=loopback.serve_forever, args=(0.01,))
-    thread.start()
-    monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.PROD, f"http://127.0.0.1:{loopback.server_port}")
-    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("HOME", str(tmp_path))  # so that nobody's Kaggle token is sent to this server
-    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_CONFIG_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(kaggle, "WAITS", (0.01, 0.01))
-    yield kaggle_state
-    loopback.shutdown()
-    thread.join()
-    loopback.server_close()
-
-
-def config(rule: str) -> kaggle.Config:
+def config(rule: str = "pneumonia", version: int = 2) -> kaggle.Config:
     return kaggle.Config.model_validate(
-        {"kind": "kaggle", "path": "a", "handle": f"owner/{rule}", "version": 2, "rule": rule, "licence": "CC BY 4.0"}
+        {"kind": "kaggle", "path": "a", "handle": f"owner/{rule}", "version": version, "rule": rule, "licence": "CC BY 4.0"}
     )
 
 
-def fetch(rule: str, destination: Path) -> pd.DataFrame:
-    return contracts.Downloads.validate(config(rule).fetch(destination))
+def fetch(rule: str = "pneumonia", version: int = 2) -> pd.DataFrame:
+    """As stage `download` does it: into an empty folder."""
+    shutil.rmtree("out", ignore_errors=True)
+    Path("out").mkdir()
+    return contracts.Downloads.validate(config(rule, version).fetch(Path("out")))
 
 
-def test_pneumonia_comes_with_patients_and_labels_and_without_second_copies(
-    server: Kaggle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    server.holds(PNEUMONIA)
-    files = fetch("pneumonia", tmp_path / "out").set_index("path")
+def left() -> list[str]:
+    """What lies in the working folder."""
+    return sorted(path.name for path in kaggle.WORK.iterdir())
+
+
+def calls(server) -> int:
+    return server.asked.count("DownloadDataset")
+
+
+def test_pneumonia_comes_with_patients_and_labels_and_without_second_copies(server, capsys):
+    server.holds("owner/pneumonia", PNEUMONIA)
+    files = fetch().set_index("path")
     assert files["patient"].to_dict() == {
         "files/test/PNEUMONIA/person3_virus_16.jpeg": "person3",
         "files/train/NORMAL/IM-0115-0001.jpeg": "IM-0115",
@@ -116,70 +70,292 @@ def test_pneumonia_comes_with_patients_and_labels_and_without_second_copies(
         "files/val/NORMAL/NORMAL2-IM-1440-0001-0002.jpeg": "NORMAL2-IM-1440",
     }
     assert list(files["label"]) == ["pneumonia", "normal", "normal", "pneumonia", "normal"]
-    assert {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.jpeg")} == set(files.index)
+    assert {path.relative_to("out").as_posix() for path in Path("out").rglob("*") if path.is_file()} == set(files.index)
     assert "2 files lie in the archive twice" in capsys.readouterr().out
-    assert server.asked == ["/v1/datasets.DatasetApiService/DownloadDataset"]
+    assert server.asked == ["DownloadDataset"]
+    assert left() == []
 
 
-def test_what_was_downloaded_is_not_asked_for_again(server: Kaggle, tmp_path: Path) -> None:
-    server.holds(PNEUMONIA)
-    first = fetch("pneumonia", tmp_path / "out")
-    pd.testing.assert_frame_equal(fetch("pneumonia", tmp_path / "again"), first)
-    assert len(server.asked) == 1
+def test_two_files_of_one_name_that_differ_are_not_chosen_between(server):
+    server.holds("owner/pneumonia", PNEUMONIA | {"chest_xray/chest_xray/train/NORMAL/IM-0115-0001.jpeg": b"other"})
+    with pytest.raises(ValueError, match=r"IM-0115-0001\.jpeg: differs from .* `version` in params\.yaml"):
+        fetch()
 
 
-def test_two_files_of_one_name_that_differ_are_not_chosen_between(server: Kaggle, tmp_path: Path) -> None:
-    server.holds(PNEUMONIA | {"chest_xray/chest_xray/train/NORMAL/IM-0115-0001.jpeg": b"other"})
-    with pytest.raises(ValueError, match=r"IM-0115-0001\.jpeg: differs from .* download again"):
-        fetch("pneumonia", tmp_path / "out")
-
-
-def test_coronahack_takes_labels_from_its_table_and_patients_from_the_same_names(server: Kaggle, tmp_path: Path) -> None:
-    server.holds(CORONA)
-    known, other = fetch("coronahack", tmp_path / "out").to_dict("records")
+def test_coronahack_takes_labels_from_its_table_and_patients_from_the_same_names(server):
+    server.holds("owner/coronahack", CORONA)
+    known, other = fetch("coronahack").to_dict("records")
     assert (known["path"], known["patient"], known["label"]) == ("files/train/IM-0115-0001.jpeg", "IM-0115", "normal")
     assert (other["label"], pd.isna(other["patient"])) == ("pneumonia", True)
     assert config("coronahack").family == config("pneumonia").family != ""
 
 
-def test_a_table_and_files_that_disagree_are_told(server: Kaggle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    server.holds(CORONA | {"Coronahack-Chest-XRay-Dataset/Coronahack-Chest-XRay-Dataset/test/new.jpeg": b"3"})
-    assert fetch("coronahack", tmp_path / "out")["label"].isna().sum() == 1
+def test_a_table_and_files_that_disagree_are_told(server, capsys):
+    server.holds("owner/coronahack", CORONA | {"Coronahack-Chest-XRay-Dataset/Coronahack-Chest-XRay-Dataset/test/new.jpeg": b"3"})
+    assert fetch("coronahack")["label"].isna().sum() == 1
     assert "0 listed images are not in the archive, 1 images are not listed" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        (TABLE.replace(b"Pnemonia", b"Covid"), r"Metadata\.csv: line 3: Label 'Covid' is unknown, expected one of NORMAL, Normal"),
+        (TABLE.replace(b"Label", b"Class"), r"Metadata\.csv: has no column Label; correct `rule` or `version`"),
+    ],
+)
+def test_a_table_that_cannot_be_read_names_its_line_and_value(server, table, fault):
+    server.holds("owner/coronahack", CORONA | {"Chest_xray_Corona_Metadata.csv": table})
+    with pytest.raises(ValueError, match=fault):
+        fetch("coronahack")
+
+
 @pytest.mark.parametrize("rule", ["pneumonia", "coronahack"])
-def test_an_archive_of_another_layout_is_refused(rule: str, server: Kaggle, tmp_path: Path) -> None:
-    server.holds({"data/a.jpeg": b"1"})
-    with pytest.raises(ValueError, match=r"correct `rule`.* in params\.yaml"):
-        fetch(rule, tmp_path / "out")
+def test_an_archive_of_another_layout_is_refused_and_needs_no_second_download(rule, server):
+    server.holds(f"owner/{rule}", {"data/a.jpeg": b"1"})
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"correct `rule`.* in params\.yaml"):
+            fetch(rule)
+    assert calls(server) == 1
+
+
+@pytest.mark.parametrize("percent", [10, 50, 99])
+def test_a_cut_transfer_goes_on_where_it_was_cut(percent, server):
+    whole = server.holds("owner/pneumonia", LARGE)
+    server.cuts = [len(whole) * percent // 100]
+    assert len(fetch()) == 6
+    (_, first), (start, rest) = server.sent
+    assert first - transfer.CHUNK <= start < first
+    assert start + rest == len(whole)
+
+
+def test_a_run_that_ended_half_way_goes_on_in_the_next(server, monkeypatch):
+    whole = server.holds("owner/pneumonia", LARGE)
+    server.cuts = [len(whole) // 2]
+    monkeypatch.setattr(transfer, "WAITS", ())
+    with pytest.raises(ConnectionError, match=r"^kaggle owner/pneumonia, version 2: download failed: .*; run again later, it goes on"):
+        fetch()
+    assert left() == ["owner.pneumonia.v2.zip.partial"]
+    assert len(fetch()) == 6
+    assert sum(count for _, count in server.sent) <= len(whole) + transfer.CHUNK
+
+
+def test_a_run_that_was_killed_while_it_unpacked_asks_kaggle_for_nothing_again(server, monkeypatch):
+    server.holds("owner/pneumonia", PNEUMONIA)
+
+    def killed(*arguments):
+        half = kaggle.WORK / "owner.pneumonia.v2.partial" / "chest_xray" / "train" / "NORMAL"
+        half.mkdir(parents=True)
+        (half / "IM-0999-0001.jpeg").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive, "unpack", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fetch()
+    assert len(fetch()) == 5
+    assert calls(server) == 1
+    assert left() == []
+
+
+def test_each_step_forward_earns_as_many_attempts_again(server):
+    whole = server.holds("owner/pneumonia", LARGE)
+    server.cuts = [len(whole) * tenth // 10 for tenth in range(1, 10)]
+    assert len(fetch()) == 6
+    assert len(server.sent) == 10
+
+
+def test_a_server_without_ranges_sends_the_archive_anew(server):
+    whole = server.holds("owner/pneumonia", LARGE)
+    server.ranges, server.cuts = False, [len(whole) // 2]
+    assert len(fetch()) == 6
+    assert server.sent == [(0, len(whole) // 2), (0, len(whole))]
+
+
+def test_an_error_page_is_never_appended_to_what_is_resumed(server):
+    whole = server.holds("owner/pneumonia", LARGE)
+    server.cuts, server.store_states = [len(whole) // 2], [0, 503]
+    assert len(fetch()) == 6
+    assert sum(count for _, count in server.sent) <= len(whole) + transfer.CHUNK
+
+
+def test_a_wrong_hash_deletes_what_arrived_and_downloads_it_again(server, capsys):
+    whole = server.holds("owner/pneumonia", LARGE)
+    server.hashes = ["crc32c=AAAAAA==,md5=Ojk9c3dhfxgoKVVHYwFbHQ=="]
+    assert len(fetch()) == 6
+    assert server.sent == [(0, len(whole)), (0, len(whole))]
+    assert "the server gives Ojk9c3dhfxgoKVVHYwFbHQ==; what arrived is deleted; next attempt" in capsys.readouterr().out
+
+
+def test_a_hash_that_stays_wrong_ends_in_one_line_and_leaves_nothing(server):
+    server.holds("owner/pneumonia", PNEUMONIA)
+    server.hashes = ["md5=Ojk9c3dhfxgoKVVHYwFbHQ=="] * 9
+    with pytest.raises(ConnectionError, match=r"version 2: download failed: arrived with md5 .*, the server gives Ojk9c3") as caught:
+        fetch()
+    assert "\n" not in str(caught.value)
+    assert calls(server) == 3
+    assert left() == []
+
+
+def test_a_run_that_was_killed_at_the_last_byte_fetches_only_that_again(server):
+    whole = server.holds("owner/pneumonia", LARGE)
+    kaggle.WORK.mkdir(parents=True)
+    (kaggle.WORK / "owner.pneumonia.v2.zip.partial").write_bytes(whole)
+    assert len(fetch()) == 6
+    assert server.sent == [(len(whole) - 1, 1)]
+
+
+@pytest.mark.parametrize("more", [0, 7], ids=["as long", "longer"])
+def test_another_file_in_the_place_of_the_half_one_is_not_taken_for_the_archive(more, server):
+    whole = server.holds("owner/pneumonia", LARGE)
+    kaggle.WORK.mkdir(parents=True)
+    (kaggle.WORK / "owner.pneumonia.v2.zip.partial").write_bytes(bytes(len(whole) + more))
+    assert len(fetch()) == 6
+    assert server.sent[-1] == (0, len(whole))
+
+
+def test_a_server_that_dies_and_comes_back_is_found_again(server, monkeypatch, capsys):
+    whole = server.holds("owner/pneumonia", LARGE)
+    server.cuts = [len(whole) // 2]
+    steps = iter([server.stop, server.start])
+    monkeypatch.setattr(transfer, "time", types.SimpleNamespace(sleep=lambda _: next(steps)(), time=time.time))
+    assert len(fetch()) == 6
+    assert "Connection refused" in capsys.readouterr().out
+    assert len(server.sent) == 2
+    assert server.sent[1][0] > len(whole) // 2 - transfer.CHUNK
+
+
+def test_a_server_that_falls_silent_is_not_waited_for_for_ever(server, monkeypatch):
+    server.holds("owner/pneumonia", LARGE)
+    server.silent.set()
+    monkeypatch.setattr(transfer, "TIMEOUT", (0.2, 0.2))
+    start = time.monotonic()
+    with pytest.raises(ConnectionError, match=r"download failed: .*Read timed out"):
+        fetch()
+    assert time.monotonic() - start < 5
+
+
+def test_a_version_that_kaggle_does_not_have_names_the_one_it_has(server):
+    server.holds("owner/pneumonia", PNEUMONIA, version=5)
+    with pytest.raises(
+        ConnectionError, match=r"^kaggle owner/pneumonia, version 2: not there \(404\); Kaggle holds version 5; set `version: 5`"
+    ):
+        fetch()
+    assert server.asked == ["DownloadDataset", "GetDataset"]
+    assert len(fetch(version=5)) == 5
 
 
 @pytest.mark.parametrize(
     ("state", "fault"),
-    [(404, r"version 2: Kaggle knows no such dataset or version \(404\)"), (403, "answers 403; set KAGGLE_API_TOKEN")],
+    [
+        (401, r"version 2: Kaggle answers 401; renew KAGGLE_API_TOKEN \(https://.*\), or unset it"),
+        (403, r"version 2: Kaggle answers 403; open https://www\.kaggle\.com/datasets/owner/pneumonia, accept its terms"),
+        (404, r"version 2: Kaggle knows no such dataset \(404\); correct `handle` in params\.yaml"),
+        (400, r"version 2: download failed: HTTP 400 Bad Request"),
+    ],
 )
-def test_a_refusal_is_one_clear_line_and_is_not_repeated(state: int, fault: str, server: Kaggle, tmp_path: Path) -> None:
-    server.states = [state] * 5
+def test_a_refusal_is_one_clear_line_and_is_not_repeated(state, fault, server):
+    server.states = [(state, {})] * 5
     with pytest.raises(ConnectionError, match=fault) as caught:
-        fetch("pneumonia", tmp_path / "out")
+        fetch()
     assert "\n" not in str(caught.value)
-    assert len(server.asked) == 1
+    assert calls(server) == 1
 
 
-def test_a_server_that_is_busy_for_a_moment_is_asked_again(server: Kaggle, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    server.holds(PNEUMONIA)
-    server.states = [503, 429]
-    assert len(fetch("pneumonia", tmp_path / "out")) == 5
-    assert len(server.asked) == 3
-    assert "next attempt in" in capsys.readouterr().out
+def test_a_server_that_is_busy_for_a_moment_is_asked_again(server, capsys):
+    server.holds("owner/pneumonia", PNEUMONIA)
+    server.states = [(503, {}), (429, {})]
+    assert len(fetch()) == 5
+    assert calls(server) == 3
+    assert "HTTP 503 Service Unavailable; next attempt in" in capsys.readouterr().out
 
 
-def test_a_server_that_stays_busy_ends_in_one_clear_line(server: Kaggle, tmp_path: Path) -> None:
-    server.states = [503] * 3
-    with pytest.raises(ConnectionError, match=r"^kaggle owner/pneumonia, version 2: download failed: .*503.*; run again later") as caught:
-        fetch("pneumonia", tmp_path / "out")
+def test_a_server_that_stays_busy_ends_in_one_clear_line(server):
+    server.states = [(503, {})] * 3
+    with pytest.raises(
+        ConnectionError, match=r"^kaggle owner/pneumonia, version 2: download failed: HTTP 503 .*; run again later"
+    ) as caught:
+        fetch()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("asked", ["7", formatdate(time.time() + 3600 * 24 * 365 * 20)], ids=["seconds", "date"])
+def test_a_server_that_says_when_to_come_back_is_obeyed_within_reason(asked, server, monkeypatch):
+    server.holds("owner/pneumonia", PNEUMONIA)
+    server.states = [(429, {"Retry-After": asked})]
+    slept: list[float] = []
+    monkeypatch.setattr(transfer, "time", types.SimpleNamespace(sleep=slept.append, time=time.time))
+    if asked == "7":
+        fetch()
+        assert slept == [7.0]
+    else:
+        with pytest.raises(ConnectionError, match=r"HTTP 429 .* and asks to wait 6\d{8} s; run again later"):
+            fetch()
+        assert slept == []
+
+
+def test_a_token_goes_to_kaggle_alone_and_is_never_told(server, monkeypatch, capsys):
+    monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
+    whole = server.holds("owner/pneumonia", LARGE)
+    server.states, server.cuts = [(503, {})], [len(whole) // 2]
+    fetch()
+    assert set(server.credentials["interface"]) == {f"Bearer {TOKEN}"}
+    assert set(server.credentials["store"]) == {None}
+    assert TOKEN not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    "token",
+    [TOKEN, TOKEN + "\nmore", TOKEN + "\N{EN DASH}", TOKEN * 20],
+    ids=["refused", "with a line break", "not ASCII", "longer than a file's name"],
+)
+def test_no_error_tells_the_token(token, server, monkeypatch, capsys):
+    monkeypatch.setenv("KAGGLE_API_TOKEN", token)
+    server.states = [(403, {})]
+    with pytest.raises((ConnectionError, ValueError)) as caught:
+        fetch()
+    told = "".join(capsys.readouterr()) + "".join(traceback.format_exception(caught.value))
+    assert TOKEN not in told
+    assert "KAGGLE_API_TOKEN" in told or "Kaggle credentials" in told
+
+
+def test_the_signature_of_the_archives_address_is_never_told(server, monkeypatch, capsys):
+    server.holds("owner/pneumonia", PNEUMONIA)
+    monkeypatch.setattr(transfer, "TIMEOUT", (0.2, 0.2))
+    server.silent.set()
+    with pytest.raises(ConnectionError) as silent:
+        fetch()
+    server.silent.clear()
+    server.store_states = [403]
+    with pytest.raises(ConnectionError) as refused:
+        fetch()
+    assert "c0ffee5ignature" not in "".join(capsys.readouterr()) + str(silent.value) + str(refused.value)
+
+
+def test_an_archive_that_is_refused_is_deleted_and_nothing_of_it_is_written(server):
+    server.holds("owner/pneumonia", PNEUMONIA | {"../../outside.jpeg": b"x"})
+    with pytest.raises(ValueError, match=r"owner\.pneumonia\.v2\.zip: entry '\.\./\.\./outside\.jpeg' leaves the folder"):
+        fetch()
+    assert left() == []
+    assert list(Path("out").iterdir()) == []
+    assert not list(Path.cwd().parent.rglob("outside.jpeg"))
+
+
+def test_too_little_room_is_told_before_the_first_byte_of_the_archive(server, monkeypatch):
+    server.holds("owner/pneumonia", LARGE)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: types.SimpleNamespace(free=4_000_000))
+    with pytest.raises(OSError, match=r"needs 3 MB to download and at least 3 MB to unpack, but work/kaggle has 4 MB free; make room"):
+        fetch()
+    assert left() == []
+
+
+def test_a_log_gets_plain_lines_and_the_archives_hash(server, monkeypatch, capsys):
+    server.holds("owner/pneumonia", LARGE)
+    monkeypatch.setattr(progress, "PLAIN_EVERY", 0.0)
+    fetch()
+    said = capsys.readouterr()
+    assert "kaggle owner/pneumonia, version 2, MiB: 1/2, " in said.err
+    assert "kaggle owner/pneumonia, version 2: 2.5 MB, sha256 " in said.out
+    assert "\r" not in said.err + said.out
 
 
 @pytest.mark.parametrize(
@@ -194,5 +370,5 @@ def test_a_server_that_stays_busy_ends_in_one_clear_line(server: Kaggle, tmp_pat
         ("person3", None),
     ],
 )
-def test_the_patient_stands_in_the_name(stem: str, patient: str | None) -> None:
+def test_the_patient_stands_in_the_name(stem, patient):
     assert kaggle.patient(stem) == patient

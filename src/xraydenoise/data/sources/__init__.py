@@ -1,8 +1,12 @@
 """Where pictures come from: one file a kind, whose Config fetches files into a folder and lists them."""
 
+import hashlib
+import os
+import shutil
 from abc import abstractmethod
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, ClassVar, NamedTuple
+from urllib.parse import quote
 
 import pandas as pd
 from pydantic import BeforeValidator, SerializeAsAny
@@ -10,6 +14,7 @@ from pydantic import BeforeValidator, SerializeAsAny
 from xraydenoise import kinds
 
 FILES = "files"  # the folder below a dataset's own that holds its files
+LONGEST = 200  # bytes of a name; file systems take 255, of which DVC needs some for the copy it makes beside
 
 
 class Row(NamedTuple):
@@ -52,3 +57,29 @@ SourceConfig = Annotated[SerializeAsAny[Source], BeforeValidator(kinds.by_kind("
 def listing(rows: list[Row]) -> pd.DataFrame:
     """`rows` as a table of contracts.Downloads."""
     return pd.DataFrame(rows, columns=list(Row._fields), dtype="str").astype({"spacing": float})
+
+
+def place(relative: PurePath) -> str:
+    """Where below a dataset's folder a file called `relative` is put, as a manifest, a log and any file system can hold it.
+
+    A part with unprintable or undecodable characters, or longer than `LONGEST` bytes, has those percent-encoded, is cut, and ends in a
+    hash of the whole, so that two never meet; other names stay.
+    """
+    return "/".join([FILES, *(_place(part) for part in relative.parts)])
+
+
+def _place(part: str) -> str:
+    raw = os.fsencode(part)
+    if part.isprintable() and len(raw) <= LONGEST:
+        return part
+    stem, suffix = Path(part).stem, Path(part).suffix
+    plain = "".join(letter if letter.isprintable() else quote(os.fsencode(letter)) for letter in stem)
+    room = LONGEST // 4  # letters of up to four bytes
+    return f"{plain[:room]}~{hashlib.sha256(raw).hexdigest()[:8]}{suffix if suffix.isprintable() and len(suffix) < 8 else ''}"
+
+
+def check_space(destination: Path, size: int) -> None:
+    """Raise OSError where the disk that holds `destination` has no room for `size` bytes: before the copy, not in its middle."""
+    free = shutil.disk_usage(destination).free
+    if size > free:
+        raise OSError(f"{destination}: {size / 1e9:.2f} GB are to be written, {free / 1e9:.2f} GB are free; make room on that disk")

@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Container, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pandas as pd
 
@@ -17,62 +17,131 @@ from xraydenoise.progress import progress
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".dcm"})
 SILENT = frozenset({".csv", ".dvc"})  # besides README.md and hidden files, what a folder may hold and no one takes for an image
 TABLE = "images.csv"
+OUTSIDE = "outside"  # reason of a link that leaves the folder
 NAMED = 10  # files named in one printed line
 REQUIRED = ("file", "patient_id")  # columns of the table; view, label, licence and origin may follow
 OPTIONAL = ("view", "label", "licence", "origin")
+ISBI = frozenset({"TrainingData", "Test1Data", "Test2Data"})  # below RawImage, the folders of the ISBI 2015 cephalogram challenge 1
 COUNT = re.compile(r"^\s*(?:-\s+)?nfiles:\s*(\d+)\s*$", re.MULTILINE)  # the one number that is needed of a .dvc file
+
+
+Fault = tuple[str, str]  # a reason code of the quarantine, and what was found
+
+
+class Layout(NamedTuple):
+    """What the place of a file tells."""
+
+    patient: str | None
+    view: str | None
+    spacing: float | None  # mm a pixel
 
 
 class Config(sources.Source):
     kind: Literal["folder"]
 
     def check(self) -> None:
-        """Every file that DVC holds or a table lists is there."""
-        self._listed(Path(os.path.normpath(self.path)))
+        """Every file that DVC holds or a table lists is there, and nothing is that DVC cannot hash, since it would stop or hang there."""
+        files, _ = self._listed(Path(os.path.normpath(self.path)))
+        faults = {file: fault[1] for file, fault in files.items() if fault and fault[0] != OUTSIDE}
+        faults |= {file: "its name is not UTF-8" for file in files if file not in faults and not is_text(file.as_posix())}
+        if faults:
+            told = "; ".join(f"{ascii_name(file)}: {detail}" for file, detail in list(faults.items())[:NAMED])
+            raise ValueError(f"{self.path}: DVC cannot version {len(faults)} of its files; remove, mend or rename them: {told}")
 
     def fetch(self, destination: Path) -> pd.DataFrame:
-        """Copy every image below `path`; other files are named in one printed line."""
+        """Copy every image below `path`; what cannot be read is listed with its reason, and other files are named in one printed line."""
         root = Path(os.path.normpath(self.path))
         files, told = self._listed(root)
-        images = [file for file in files if file in told or is_image(file)]
+        images = [file for file, refused in files.items() if file in told or refused or is_image(file)]
         others = [file for file in files.keys() - set(images) if file.suffix not in SILENT and file.name != "README.md"]
         if others:
-            names = ", ".join(sorted(file.relative_to(root).as_posix() for file in others)[:NAMED])
+            names = ", ".join(sorted(ascii_name(file.relative_to(root)) for file in others)[:NAMED])
             print(f"{root}: {len(others)} files are not images and left out: {names}{', ...' if len(others) > NAMED else ''}")
+        sources.check_space(destination, sum(file.stat().st_size for file in images if files[file] is None))
         rows: list[sources.Row] = []
         for file in progress(images, f"copying {root.name}", total=len(images)):
-            target = destination / sources.FILES / file.relative_to(root)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
             row = told.get(file, dict.fromkeys((*REQUIRED, *OPTIONAL)))
-            origin = row["origin"] or f"folder {root.name}"
-            path = target.relative_to(destination).as_posix()
-            rows.append(sources.Row(path, row["patient_id"], row["view"], row["label"], row["licence"] or "not stated", origin))
+            layout = isbi(file)
+            path = sources.place(file.relative_to(root))
+            refused = files[file] or copy(file, destination / path)
+            rows.append(
+                sources.Row(
+                    path,
+                    row["patient_id"] or layout.patient,
+                    row["view"] or layout.view,
+                    row["label"],
+                    row["licence"] or "not stated",
+                    row["origin"] or f"folder {root.name}",
+                    layout.spacing,
+                    *(refused or (None, None)),
+                )
+            )
         return sources.listing(rows)
 
-    def _listed(self, root: Path) -> tuple[dict[Path, None], dict[Path, dict[str, str | None]]]:
-        """Every file, and the table's row of those that have one."""
+    def _listed(self, root: Path) -> tuple[dict[Path, Fault | None], dict[Path, dict[str, str | None]]]:
+        """Every file with what keeps it from being read, and the table's row of those that have one."""
         if not self.path.is_dir():
             raise FileNotFoundError(f"{self.path}: is no folder; make it, or correct the dataset's path in params.yaml")
-        files = dict.fromkeys(walk(root))  # a set that keeps the order
+        files = dict(walk(root))
         for file in files:
             if file.suffix == ".dvc":
                 check_versioned(file)
         return files, {path: row for table in files if table.name == TABLE for path, row in read_table(table, files)}
 
 
-def walk(root: Path) -> Iterator[Path]:
-    """Every file below `root` that is not hidden, in order of its name. Raises ValueError for a link that is broken or leaves `root`."""
-    for folder, names, files in os.walk(root):
+def walk(root: Path) -> Iterator[tuple[Path, Fault | None]]:
+    """Every file below `root` that is not hidden, in order of its name, with what keeps it from being read: links that are broken or
+    leave `root`, folders that cannot be listed, and devices."""
+    closed: list[OSError] = []
+    for folder, names, files in os.walk(root, onerror=closed.append):
         names[:] = sorted(name for name in names if not name.startswith("."))
         for path in (Path(folder, name) for name in [*names, *sorted(files)] if not name.startswith(".")):
-            if path.is_symlink():
-                if not path.exists():
-                    raise ValueError(f"{path}: is a link to nothing; remove it, or put the file back")
-                if not path.resolve().is_relative_to(root.resolve()):
-                    raise ValueError(f"{path}: is a link that leaves {root}; put a copy of the file there")
-            if path.is_file():
-                yield path
+            fault = unreadable(path, root)
+            if fault or not path.is_dir():
+                yield path, fault
+    for error in closed:
+        yield Path(error.filename), ("unreadable", f"cannot be listed: {error.strerror}")
+
+
+def unreadable(path: Path, root: Path) -> Fault | None:
+    """Why `path` is not to be opened, told without opening it."""
+    if path.is_symlink():
+        if not path.exists():
+            return "broken_link", f"is a link to nothing: {ascii_name(path.readlink())}"
+        if not path.resolve().is_relative_to(root.resolve()):
+            return OUTSIDE, "is a link that leaves the dataset's folder; put a copy of the file there"
+    if not (path.is_file() or path.is_dir()):
+        return "not_a_file", "is a pipe, a socket or a device"
+    return None
+
+
+def copy(file: Path, target: Path) -> Fault | None:
+    """Copy the content; a file that cannot be read is no reason to stop, a disk that cannot be written is. Raises OSError for that."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with file.open("rb") as content:
+            content.read(1)
+    except OSError as error:
+        return "unreadable", f"cannot be read: {error.strerror}"
+    shutil.copyfile(file, target)
+    return None
+
+
+def isbi(file: Path) -> Layout:
+    """What the ISBI 2015 challenge's layout tells of a cephalogram: one a patient, numbered through its three folders, 0.1 mm a pixel."""
+    known = len(file.parts) > 2 and file.parts[-3] == "RawImage" and file.parts[-2] in ISBI
+    return Layout(f"isbi-{file.stem}", "cephalogram lateral", 0.1) if known else Layout(None, None, None)
+
+
+def is_text(name: str) -> bool:
+    """Whether the system's bytes of the name are text, as manifests need it."""
+    return not any("\udc80" <= letter <= "\udcff" for letter in name)
+
+
+def ascii_name(path: Path) -> str:
+    """The name as a terminal and a page can show it: what cannot be printed is escaped."""
+    text = path.as_posix()
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def is_image(path: Path) -> bool:

@@ -2,29 +2,35 @@
 
 CoronaHack (praveengovi/coronahack-chest-xraydataset) is chest-xray-pneumonia (paultimothymooney/chest-xray-pneumonia) without its 16
 validation images plus 70 others, so both are one family: a patient of one is the same patient in the other.
+
+kagglehub signs in and finds the archive; the transfer is data/transfer.py's, as kagglehub's own (1.0.2) appends an error page to what it
+resumes, takes any file of the right length for whole, and unpacks with no limit straight into the folder that it then calls complete.
 """
 
 import csv
 import filecmp
 import re
 import shutil
-import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import ClassVar, Literal
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
+import requests
 from pydantic import Field
 
-from xraydenoise.data import sources
-from xraydenoise.progress import progress
+from xraydenoise.data import archive, sources, transfer
 
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
 PATIENT = re.compile(r"(person\d+)_(?:bacteria|virus)_\d+|((?:NORMAL2-)?IM-\d+)(?:-\d+)+")  # the group that names the patient
 TABLE = "Chest_xray_Corona_Metadata.csv"  # of CoronaHack
+NAME, LABEL = "X_ray_image_name", "Label"  # its columns
 LABELS = {"NORMAL": "normal", "PNEUMONIA": "pneumonia", "Normal": "normal", "Pnemonia": "pneumonia"}  # as the sets spell them
-PASSING = frozenset({408, 429, 500, 502, 503, 504})  # HTTP states that a later attempt may find gone
-WAITS = (2.0, 8.0, 30.0)  # seconds before each further attempt; kagglehub retries a cut transfer, and none of these
+
+TOKENS = "https://www.kaggle.com/settings/api"  # where an account makes its token
+WORK = Path("work/kaggle")  # archives and half-done work; beside DVC's outputs, as a stage's own are deleted when it runs again
+MAX_FILES, MAX_RATIO = 100_000, 100.0  # of an archive: chest-xray-pneumonia has 23 thousand entries, and JPEG hardly compresses
 
 
 class Config(sources.Source):
@@ -36,49 +42,105 @@ class Config(sources.Source):
     family: ClassVar[str] = "kermany"  # whose images both sets are (Kermany et al. 2018)
 
     def fetch(self, destination: Path) -> pd.DataFrame:
-        """Download into kagglehub's cache (KAGGLEHUB_CACHE, resumed where it was cut) and copy the images."""
-        root = download(self.handle, self.version)
+        """Download the archive into work/kaggle, unpack it there, move its images to `destination`; the archive goes when all is there.
+
+        Where `rule` does not fit, the archive stays, so that another attempt needs no download.
+        """
+        path = download(self.handle, self.version)
+        root = path.with_suffix("")
+        shutil.rmtree(root, ignore_errors=True)  # of a run that was killed while it moved the images
+        try:
+            archive.unpack(path, root, MAX_FILES, MAX_RATIO)
+        except ValueError:  # the archive's own fault: never again taken for a download
+            path.unlink()
+            raise
         images = dict(pneumonia(root) if self.rule == "pneumonia" else coronahack(root))
         if not images:
             raise ValueError(f"{root}: kaggle {self.handle} holds no image laid out as {self.rule!r}; correct `rule` in params.yaml")
         rows: list[sources.Row] = []
-        for path, (image, label) in progress(sorted(images.items()), f"copying {self.handle}", total=len(images)):
-            target = destination / sources.FILES / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(image, target)
+        for name, (image, label) in sorted(images.items()):
+            placed = sources.place(PurePosixPath(name))
+            (destination / placed).parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(image, destination / placed)
             origin = f"kaggle {self.handle}, version {self.version}"
-            rows.append(sources.Row(f"{sources.FILES}/{path}", patient(image.stem), "chest", label, self.licence, origin))
+            rows.append(sources.Row(placed, patient(image.stem), "chest", label, self.licence, origin))
+        shutil.rmtree(root)
+        path.unlink()
         return sources.listing(rows)
 
 
 def download(handle: str, version: int) -> Path:
-    """The folder in kagglehub's cache that holds the unpacked dataset.
+    """The archive of one version, below `WORK`, whole and with Kaggle's hash; what an earlier run fetched is not fetched again.
 
-    Raises ConnectionError, with one line, when Kaggle refuses or when no attempt succeeds.
+    Raises as transfer.download does, and ValueError for credentials that cannot be used.
     """
-    import kagglehub  # here, not above: reading params.yaml loads every kind, and most runs never ask Kaggle
-    import requests
-    from kagglehub.exceptions import DataCorruptionError
+    name, path = f"kaggle {handle}, version {version}", WORK / f"{handle.replace('/', '.')}.v{version}.zip"
+    if path.exists():
+        print(f"{name}: {path} is there from an earlier run")
+    else:
+        transfer.download(path, name, lambda start: opened(handle, version, start), lambda status: refusal(handle, status))
+    return path
 
-    name = f"kaggle {handle}, version {version}"
-    for wait in (*WAITS, None):
-        try:
-            return Path(kagglehub.dataset_download(f"{handle}/versions/{version}"))
-        except (requests.RequestException, DataCorruptionError) as error:
-            response = getattr(error, "response", None)
-            status = None if response is None else response.status_code
-            if status in (401, 403):
-                raise ConnectionError(
-                    f"{name}: Kaggle answers {status}; set KAGGLE_API_TOKEN, or use an account that may see it"
-                ) from error
-            if status == 404:
-                raise ConnectionError(f"{name}: Kaggle knows no such dataset or version (404); correct params.yaml") from error
-            reason = " ".join(str(error).split())[:200]
-            if wait is None or (status is not None and status not in PASSING):
-                raise ConnectionError(f"{name}: download failed: {reason}; run again later, it goes on where it stopped") from error
-            print(f"{name}: {reason}; next attempt in {wait:g} s", flush=True)
-            time.sleep(wait)
-    raise AssertionError("the last attempt returns or raises")
+
+@contextmanager
+def opened(handle: str, version: int, start: int) -> Iterator[requests.Response]:
+    """Kaggle's answer with the archive's bytes from `start` on. Raises requests.RequestException."""
+    from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetRequest
+
+    request = ApiDownloadDatasetRequest()
+    request.owner_slug, request.dataset_slug = handle.split("/")
+    request.dataset_version_number = version
+    with client(start) as kaggle, kaggle.datasets.dataset_api_client.download_dataset(request) as response:
+        yield response
+
+
+@contextmanager
+def client(start: int) -> Iterator[Any]:
+    """kagglehub's client with the user's credentials where there are any; files are asked for from byte `start` on.
+
+    Raises ValueError where the credentials fit in no HTTP header; no message tells them.
+    """
+    from kagglehub.clients import build_kaggle_client
+    from kagglehub.config import get_kaggle_credentials
+
+    try:
+        found = get_kaggle_credentials()
+    except OSError:  # it looks whether the token is a file, and a long one makes a bad name, which the error would tell
+        raise ValueError("KAGGLE_API_TOKEN: is neither a token nor a file; set it again, or unset it: public datasets need none") from None
+    secrets = [] if found is None else [secret for secret in (found.api_key, found.username, found.key) if secret]
+    if not all(re.fullmatch(r"[!-~]+", secret) for secret in secrets):
+        raise ValueError("the Kaggle credentials hold a space, a line break or a character that is not ASCII; set them again")
+    with build_kaggle_client() as kaggle:
+        for scheme in ("https://", "http://"):
+            kaggle.http_client()._session.mount(scheme, transfer.Patient(start))  # kagglesdk has no other door to its time limits
+        yield kaggle
+
+
+def refusal(handle: str, status: int) -> str | None:
+    """What HTTP 401, 403 or 404 means here, and the way out; None for another state."""
+    page = f"https://www.kaggle.com/datasets/{handle}"
+    if status == 401:
+        return f"Kaggle answers 401; renew KAGGLE_API_TOKEN ({TOKENS}), or unset it: public datasets need none"
+    if status == 403:
+        return f"Kaggle answers 403; open {page}, accept its terms if it asks, and set KAGGLE_API_TOKEN ({TOKENS})"
+    if status != 404:
+        return None
+    if current := current_version(handle):
+        return f"not there (404); Kaggle holds version {current}; set `version: {current}` in params.yaml"
+    return f"Kaggle knows no such dataset (404); correct `handle` in params.yaml, its page would be {page}"
+
+
+def current_version(handle: str) -> int | None:
+    """The newest version of a dataset; None where Kaggle does not say."""
+    from kagglesdk.datasets.types.dataset_api_service import ApiGetDatasetRequest
+
+    request = ApiGetDatasetRequest()
+    request.owner_slug, request.dataset_slug = handle.split("/")
+    try:
+        with client(0) as kaggle:
+            return int(kaggle.datasets.dataset_api_client.get_dataset(request).current_version_number) or None
+    except requests.RequestException:
+        return None
 
 
 def patient(stem: str) -> str | None:
@@ -100,9 +162,9 @@ def pneumonia(root: Path) -> Iterator[tuple[str, tuple[Path, str]]]:
         elif filecmp.cmp(file, kept[path], shallow=False):
             copies += 1
         else:
-            raise ValueError(f"{file}: differs from {kept[path]}, which has the same name; delete {root} and download again")
+            raise ValueError(f"{file}: differs from {kept[path]}, which has the same name; name another `version` in params.yaml")
     if copies:
-        print(f"{root.parts[-3]}: {copies} files lie in the archive twice; each is taken once")
+        print(f"{root.name}: {copies} files lie in the archive twice; each is taken once")
 
 
 def coronahack(root: Path) -> Iterator[tuple[str, tuple[Path, str | None]]]:
@@ -110,14 +172,26 @@ def coronahack(root: Path) -> Iterator[tuple[str, tuple[Path, str | None]]]:
     tables = sorted(root.rglob(TABLE))
     if not tables:
         raise ValueError(f"{root}: has no {TABLE}; it is not CoronaHack, or its layout changed: correct `rule` or `version` in params.yaml")
-    with tables[0].open(encoding="utf-8", newline="") as lines:
-        labels = {row["X_ray_image_name"]: LABELS[row["Label"]] for row in csv.DictReader(lines)}
+    labels = dict(read_labels(tables[0]))
     found = {f"{file.parent.name}/{file.name}": (file, labels.get(file.name)) for file in images(root)}
     absent = len(set(labels) - {file.name for file, _ in found.values()})
     unlisted = sum(label is None for _, label in found.values())
     if absent or unlisted:
         print(f"{TABLE}: {absent} listed images are not in the archive, {unlisted} images are not listed and have no label")
     yield from found.items()
+
+
+def read_labels(table: Path) -> Iterator[tuple[str, str]]:
+    """Each listed image and its label. Raises ValueError naming the table, the line and the value."""
+    with table.open(encoding="utf-8-sig", newline="") as lines:
+        reader = csv.DictReader(lines)
+        if missing := {NAME, LABEL} - set(reader.fieldnames or ()):
+            raise ValueError(f"{table}: has no column {', '.join(sorted(missing))}; correct `rule` or `version` in params.yaml")
+        for row in reader:
+            if row[LABEL] not in LABELS:
+                known = ", ".join(sorted(set(LABELS)))
+                raise ValueError(f"{table}: line {reader.line_num}: {LABEL} {row[LABEL]!r} is unknown, expected one of {known}")
+            yield row[NAME], LABELS[row[LABEL]]
 
 
 def images(root: Path) -> Iterator[Path]:

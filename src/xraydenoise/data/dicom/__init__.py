@@ -1,0 +1,128 @@
+"""DICOM radiographs (CR, DX, MG, secondary capture) as gray pictures: stored values over their whole range, a window only on demand."""
+
+import hashlib
+import struct
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from xraydenoise.data.dicom import stored
+from xraydenoise.data.dicom.scale import full_scale
+from xraydenoise.data.picture import FULL_SCALE, Picture, Refused, check_size
+
+PREAMBLE = 128  # bytes before the magic
+MAGIC = b"DICM"
+INFLATE_STEP = 2**24  # bytes
+GRAYS = ("MONOCHROME1", "MONOCHROME2")
+COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")  # gray in three channels comes in these
+SAMPLES = {**dict.fromkeys(GRAYS, 1), **dict.fromkeys(COLOURS, 3)}
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file holds DICOM's magic after its preamble, whatever its name; one that cannot be read holds none."""
+    try:
+        if not path.is_file():  # a pipe would wait for its writer
+            return False
+        with path.open("rb") as file:
+            return begins(file.read(PREAMBLE + len(MAGIC)))
+    except OSError:
+        return False
+
+
+def begins(data: bytes) -> bool:
+    """Whether these are the first bytes of a DICOM file."""
+    return data[PREAMBLE : PREAMBLE + len(MAGIC)] == MAGIC
+
+
+def read(data: bytes, max_megapixels: float, voi: bool) -> Picture:
+    """The picture of a whole file: inverted where low values are white, PatientID hashed; its size is checked before a pixel is decoded.
+
+    Full scale is what the stored bits allow (or the bits of the modality or VOI table), so a linear rescale changes nothing but its
+    sign. With `voi` the first VOI table, or else the first window, decides what is black and what is white. Real numbers
+    (FloatPixelData) have full scale 1 unless a window is applied. Padding pixels become black.
+    Raises Refused, as `decode.decode` does.
+    """
+    try:
+        _check_inflated(data, max_megapixels)
+        dataset = pydicom.dcmread(BytesIO(data))
+        _check(dataset, max_megapixels)
+        return _picture(dataset, voi)
+    except (Refused, MemoryError):
+        raise
+    except Exception as error:  # damaged files make pydicom raise nearly any class
+        raise Refused("unreadable", f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+
+
+def _check_inflated(data: bytes, max_megapixels: float) -> None:
+    """The length of a deflated file (PS3.5 A.5: all but its meta information), before pydicom inflates it at once."""
+    if DeflatedExplicitVRLittleEndian.encode() not in data[:4096]:
+        return
+    tag, (length,) = data[PREAMBLE + 4 : PREAMBLE + 12], struct.unpack_from("<I", data, PREAMBLE + 12)
+    if tag != b"\x02\0\0\0UL\x04\0":
+        raise Refused("unreadable", "deflated DICOM that does not give the length of its meta information")
+    inflate, rest, total = zlib.decompressobj(-zlib.MAX_WBITS), data[PREAMBLE + 16 + length :], 0
+    while rest and not inflate.eof:
+        total += len(inflate.decompress(rest, INFLATE_STEP))
+        rest = inflate.unconsumed_tail
+        if total > max_megapixels * 1e6 * 8 + 2**20:
+            raise Refused("too_large", f"deflated DICOM of more than {total / 1e6:.0f} MB")
+
+
+def _check(dataset: Dataset, max_megapixels: float) -> None:
+    if "Rows" not in dataset or "Columns" not in dataset:
+        raise Refused("not_an_image", f"DICOM of modality {dataset.get('Modality', 'unknown')} holds no picture")
+    check_size(int(dataset.Rows), int(dataset.Columns), max_megapixels)
+    if int(dataset.get("NumberOfFrames") or 1) > 1:
+        raise Refused("frames", f"has {dataset.NumberOfFrames} frames; expected one radiograph a file")
+    photometric, samples = dataset.PhotometricInterpretation, int(dataset.get("SamplesPerPixel") or 1)
+    if SAMPLES.get(photometric) != samples:
+        raise Refused("photometric", f"{photometric!r} of {samples} samples a pixel; expected MONOCHROME1, MONOCHROME2 or gray RGB")
+    stored.check_syntax(dataset.file_meta.TransferSyntaxUID)
+
+
+def _picture(dataset: Dataset, voi: bool) -> Picture:
+    if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
+        values, bits = stored.real(dataset)
+        limits, padding = None, None
+    elif "PixelData" in dataset:
+        values, bits, limits, padding = stored.whole(dataset)
+    else:
+        raise Refused("not_an_image", f"DICOM of modality {dataset.get('Modality', 'unknown')} holds no PixelData")
+    pixels = full_scale(dataset, values, limits, voi)
+    # DX images say the same thing twice (PS3.3 C.8.11.3.1): MONOCHROME1 has the shape INVERSE. That is one inversion and not two.
+    if dataset.PhotometricInterpretation == "MONOCHROME1" or dataset.get("PresentationLUTShape") == "INVERSE":
+        pixels = FULL_SCALE - pixels
+    if padding is not None:
+        tissue = pixels[~padding]
+        if tissue.size == 0 or tissue.min() == tissue.max():
+            raise Refused("constant", "every pixel that is not padding is the same")
+        pixels[padding] = 0
+    burned_in = str(dataset.get("BurnedInAnnotation") or "").upper() == "YES"
+    return Picture(pixels, bits, _spacing(dataset), _patient(dataset), _view(dataset), burned_in)
+
+
+def _spacing(dataset: Dataset) -> float | None:
+    """mm a pixel, where rows and columns agree: in the patient's plane if calibrated, else at the detector."""
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
+        spacing = dataset.get(keyword)
+        if isinstance(spacing, MultiValue) and len(spacing) == 2 and 0 < float(spacing[0]) == float(spacing[1]) < float("inf"):
+            return float(spacing[0])
+    return None
+
+
+def _patient(dataset: Dataset) -> str | None:
+    """A name for the patient that is the same in every file and is not the PatientID."""
+    patient = str(dataset.get("PatientID") or "").strip()
+    return f"dicom-{hashlib.sha256(patient.encode()).hexdigest()[:12]}" if patient else None
+
+
+def _view(dataset: Dataset) -> str | None:
+    """Body part, side and projection, as far as they are there: "chest PA"."""
+    body = str(dataset.get("BodyPartExamined") or "").lower()
+    side = str(dataset.get("ImageLaterality") or dataset.get("Laterality") or "")
+    return " ".join(part for part in (body, side, str(dataset.get("ViewPosition") or "")) if part) or None

@@ -1,0 +1,122 @@
+"""The stored values of a DICOM picture, out of any container and transfer syntax, each bit of them and none beside (PS3.5 8.1, 8.2)."""
+
+from typing import Any
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.utils import as_pixel_options
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+from xraydenoise.data import jpeg
+from xraydenoise.data.dicom import codestream
+from xraydenoise.data.picture import Refused, gray
+
+NATIVE = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian})
+JPEGS = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1})
+JPEGS_LS = frozenset({JPEGLSLossless, JPEGLSNearLossless})
+JPEGS_2000 = frozenset({JPEG2000Lossless, JPEG2000, HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K})
+PLUGINS = {  # one each, so that pixels do not depend on what else is installed
+    **dict.fromkeys(NATIVE, ""),
+    RLELossless: "pydicom",  # pylibjpeg's is faster, but panics on damaged data with an error that is no Exception
+    **dict.fromkeys(JPEGS, "gdcm"),
+    **dict.fromkeys(JPEGS_LS, "pyjpegls"),
+    **dict.fromkeys(JPEGS_2000, "pylibjpeg"),
+}
+DEPTHS = range(8, 17)  # bits
+OVERLAYS = range(0x6000, 0x6020, 2)  # groups
+OVERLAY_BIT_POSITION = 0x0102
+Whole = tuple[np.ndarray, int, tuple[int, int], np.ndarray | None]
+
+
+def check_syntax(syntax: UID) -> None:
+    """Raise Refused for a transfer syntax that no installed plugin decodes, such as a video's."""
+    if syntax not in PLUGINS:
+        raise Refused("transfer_syntax", f"{syntax.name} is not supported; save it as JPEG 2000 or uncompressed")
+
+
+def real(dataset: Dataset) -> tuple[np.ndarray, int]:
+    """FloatPixelData or DoubleFloatPixelData: float (H, W) and its bits, 32 or 64."""
+    values = _run(dataset.file_meta.TransferSyntaxUID, dataset)
+    return values, 8 * values.dtype.itemsize
+
+
+def whole(dataset: Dataset) -> Whole:
+    """PixelData: integers (H, W), their bits, the least and greatest value that these allow, and where the padding is, if there is any.
+
+    Raises Refused: colour, damaged, depth, range, truncated.
+    """
+    bits, high_bit, allocated = int(dataset.BitsStored), int(dataset.HighBit), int(dataset.BitsAllocated)
+    if bits not in DEPTHS or not bits - 1 <= high_bit < allocated:
+        raise Refused("depth", f"{bits} bits stored up to bit {high_bit} of {allocated}; expected 8 to 16 stored and room for them")
+    signed = dataset.PixelRepresentation == 1
+    limits = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    values = gray(_decoded(dataset), limits[1])
+    padding = _padding(dataset, values)
+    if padding is not None:
+        values = np.where(padding, values.dtype.type(0), values)  # it may lie outside the stored bits
+    overlaid = any(dataset[group, OVERLAY_BIT_POSITION].value for group in OVERLAYS if (group, OVERLAY_BIT_POSITION) in dataset)
+    sign_within = signed and limits[1] < values.max() <= 2**bits - 1  # not carried on upward
+    if high_bit != bits - 1 or overlaid or sign_within:
+        values = _only(values, bits, high_bit)
+    return values, bits, limits, padding  # bits in use beyond these mean a wrong depth: `rescale` refuses, since dropping them would wrap
+
+
+def _decoded(dataset: Dataset) -> np.ndarray:
+    """(H, W) or (H, W, 3) in the container's type, colours as RGB."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax in NATIVE or syntax == RLELossless:
+        return _run(syntax, dataset)
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    height, width, samples = int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel") or 1)
+    if syntax in JPEGS_2000:
+        codestream.check_jpeg_2000(frame, height, width, samples)
+        return _run(syntax, dataset)
+    header = codestream.check_jpeg(frame, height, width, samples)
+    if syntax in JPEGS and header.precision == 8:
+        pixels = jpeg.decode(frame, header)  # GDCM passes damaged data over
+        if samples == 1:
+            return pixels.view(np.int8) if dataset.PixelRepresentation == 1 else pixels
+    if syntax == JPEGExtended12Bit:  # pydicom shuts GDCM out at 12 bit, which decodes it as it does baseline
+        return _run(JPEGBaseline8Bit, dataset.PixelData, **as_pixel_options(dataset))
+    return _run(syntax, dataset)
+
+
+def _run(syntax: UID, source: Dataset | bytes, **options: Any) -> np.ndarray:
+    options = {**options, "correct_unused_bits": False}
+    return np.asarray(get_decoder(syntax).as_array(source, index=0, decoding_plugin=PLUGINS[syntax], **options)[0])
+
+
+def _only(values: np.ndarray, bits: int, high_bit: int) -> np.ndarray:
+    """The `bits` up to `high_bit`, carried on with their sign where the type has one."""
+    allocated = 8 * values.dtype.itemsize
+    return (values << (allocated - 1 - high_bit)) >> (allocated - bits)
+
+
+def _padding(dataset: Dataset, values: np.ndarray) -> np.ndarray | None:
+    """Where pixels fill the picture up to a rectangle (PS3.3 C.7.5.1.1.2): bool (H, W)."""
+    if dataset.get("PixelPaddingValue") is None:
+        return None
+    ends = (dataset.PixelPaddingValue, dataset.get("PixelPaddingRangeLimit", dataset.PixelPaddingValue))
+    low, high = sorted(np.array([int(end) for end in ends], np.int64).astype(values.dtype))  # some writers give -2000 as 63536
+    padding = (values >= low) & (values <= high)
+    return padding if padding.any() else None

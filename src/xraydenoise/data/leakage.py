@@ -1,0 +1,77 @@
+"""The proof that no patient and no picture stands on both sides of a split: made from what was written, not from how it was made."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from xraydenoise.contracts import SPLITS
+from xraydenoise.data.splits import identity
+
+NEAREST = 5  # pairs of pictures in different splits that the proof shows
+
+
+class Pair(NamedTuple):
+    """Two files that hold the same picture, and whose they are."""
+
+    how: str  # exact: the same pixels; perceptual: re-encoded, resized or turned
+    similarity: float  # cosine of their signatures
+    turn: str  # how the second lies against the first
+    first: str  # dataset/path
+    second: str
+    first_patient: str
+    second_patient: str
+
+
+class Near(NamedTuple):
+    """Two pictures in different splits, and how alike they are: what the threshold keeps apart."""
+
+    similarity: float
+    first: str  # dataset/path
+    second: str
+    splits: str  # "train, test"
+
+
+def prove(images: pd.DataFrame, groups: Mapping[str, str], pairs: Sequence[Pair], near: Sequence[Near], threshold: float) -> dict[str, Any]:
+    """What leakage.json holds; `leaks` is empty where nothing leaks.
+
+    `images` is the written manifest (contracts.Images), whose `patient` is the group; `groups` names the group of every patient.
+    """
+    split_of = images.groupby("patient")["split"].agg(lambda splits: sorted(set(splits)))
+    leaks = [f"patient {patient} stands in {' and '.join(splits)}" for patient, splits in split_of.items() if len(splits) > 1]
+    leaks += [f"picture {image} stands in the store more than once" for image in images["image"][images["image"].duplicated()]]
+    for pair in pairs:
+        sides = [set(split_of.get(groups[patient], [])) for patient in (pair.first_patient, pair.second_patient)]
+        if sides[0] != sides[1]:
+            told = " and ".join(", ".join(sorted(side)) or "no split" for side in sides)
+            leaks.append(f"{pair.first} and {pair.second} are the same picture ({pair.how}) and stand in {told}")
+    leaks += [
+        f"{pair.first} and {pair.second} are alike by {pair.similarity:.4f} and stand in {pair.splits}"
+        for pair in near
+        if pair.similarity >= threshold
+    ]
+    members: dict[str, list[str]] = {}
+    for patient, group in sorted(groups.items()):
+        members.setdefault(group, []).append(patient)
+    counted = {
+        split: {"pictures": len(part), "patients": int(part["patient"].nunique()), "identity": identity(part["image"])}
+        for split in SPLITS
+        for part in [images[images["split"] == split]]
+    }
+    return {
+        "leaks": leaks,
+        "splits": counted,
+        "threshold": threshold,
+        "nearest_across_splits": [_readable(pair) for pair in near],
+        "joined": [
+            {"group": group, "split": ", ".join(split_of.get(group, [])), "patients": patients}
+            for group, patients in members.items()
+            if len(patients) > 1
+        ],
+        "pairs": [_readable(pair) for pair in pairs],
+    }
+
+
+def _readable(pair: Pair | Near) -> dict[str, Any]:
+    """As JSON takes it; rounded here and not before, so that rounding never lifts a pair over the threshold."""
+    return pair._asdict() | {"similarity": round(pair.similarity, 4)}

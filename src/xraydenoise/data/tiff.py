@@ -1,0 +1,128 @@
+"""TIFF 6.0 of one page: its tags, every strip's or tile's place and checksum, then the pixels, of 8 to 16 bit or real numbers."""
+
+import math
+import struct
+import zlib
+
+import numpy as np
+
+from xraydenoise.data import opencv
+from xraydenoise.data.picture import Refused, check_size
+
+MAGICS = (b"II*\0", b"MM\0*")
+TYPES = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4)}  # byte, short, long: all that the tags read here may have
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES, PLANAR = 256, 257, 258, 259, 262, 274, 277, 284
+STRIPS, ROWS_A_STRIP, STRIP_BYTES, TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES = 273, 278, 279, 322, 323, 324, 325
+WANTED = frozenset(
+    {
+        WIDTH,
+        HEIGHT,
+        BITS,
+        COMPRESSION,
+        PHOTOMETRIC,
+        SAMPLES,
+        PLANAR,
+        STRIPS,
+        ROWS_A_STRIP,
+        STRIP_BYTES,
+        TILE_WIDTH,
+        TILE_HEIGHT,
+        TILES,
+        TILE_BYTES,
+    }
+)
+DEFLATE = (8, 32946)
+COMPRESSIONS = frozenset({1, 5, 32773, *DEFLATE})  # none, LZW, PackBits, deflate; damage within a JPEG would pass unseen
+DTYPES = {np.dtype(np.uint8): (8,), np.dtype(np.uint16): (10, 12, 14, 16), np.dtype(np.float32): (32,), np.dtype(np.float64): (64,)}
+Tags = dict[int, tuple[int, ...]]
+
+
+def read(data: bytes, max_megapixels: float) -> tuple[np.ndarray, int]:
+    """Pixels (H, W) or (H, W, 3 or 4) as black-is-zero and their bits; unrotated, its size checked before a pixel is decoded.
+
+    Bits of 10, 12 and 14 are packed and come out whole. Damage within strips that are not deflated cannot be noticed: TIFF has no
+    checksum of its own. Raises Refused: compression, damaged, depth, frames, too_large, truncated, unreadable.
+    """
+    try:
+        tags, orientation_at = _tags(data)
+    except struct.error as error:
+        raise Refused("truncated", f"TIFF ends within its tags, after {len(data)} bytes") from error
+    if WIDTH not in tags or HEIGHT not in tags:
+        raise Refused("unreadable", "TIFF gives no width and height")
+    check_size(tags[HEIGHT][0], tags[WIDTH][0], max_megapixels)
+    if _one(tags, COMPRESSION, 1) not in COMPRESSIONS:
+        raise Refused("compression", f"TIFF of compression {tags[COMPRESSION][0]}; save it with none, LZW or deflate")
+    _check_chunks(data, tags)
+    content = bytearray(data)
+    if orientation_at is not None:  # OpenCV would turn the picture by it, at 8 bit alone
+        content[orientation_at] = 1
+    return _whole(opencv.pixels(content), _one(tags, BITS, 1), white_is_zero=_one(tags, PHOTOMETRIC, 1) == 0)
+
+
+def _whole(pixels: np.ndarray, bits: int, white_is_zero: bool) -> tuple[np.ndarray, int]:
+    if pixels.dtype == np.uint8:
+        bits = 8  # OpenCV widens 1 and 4 bit, and inverts where white is zero
+    if bits not in DTYPES.get(pixels.dtype, ()):
+        raise Refused("depth", f"TIFF of {bits} bit, as {pixels.dtype}; expected 8 to 16 bit unsigned, or real numbers")
+    if pixels.dtype == np.uint16:
+        pixels = pixels >> (16 - bits)  # OpenCV puts packed bits at the upper end
+    if white_is_zero and bits != 8:
+        pixels = (2**bits - 1 if bits <= 16 else 1) - pixels
+    return pixels, bits
+
+
+def _tags(data: bytes) -> tuple[Tags, int | None]:
+    """The wanted tags of the first directory, and the byte where it says how the picture is turned; a second directory is a second page."""
+    order = "<" if data[:2] == b"II" else ">"
+    (at,) = struct.unpack_from(order + "I", data, 4)
+    (count,) = struct.unpack_from(order + "H", data, at)
+    tags: Tags = {}
+    orientation_at = None
+    for entry in range(at + 2, at + 2 + 12 * count, 12):
+        tag, kind, values = struct.unpack_from(order + "HHI", data, entry)
+        if tag in WANTED and kind in TYPES and values:
+            code, size = TYPES[kind]
+            place = entry + 8 if size * values <= 4 else struct.unpack_from(order + "I", data, entry + 8)[0]
+            tags[tag] = struct.unpack_from(f"{order}{values}{code}", data, place)
+        if tag == ORIENTATION:
+            orientation_at = entry + (8 if order == "<" else 9)
+    (following,) = struct.unpack_from(order + "I", data, at + 2 + 12 * count)
+    if following:
+        raise Refused("frames", "TIFF has more than one page; save each as a file of its own")
+    return tags, orientation_at
+
+
+def _check_chunks(data: bytes, tags: Tags) -> None:
+    """Each strip or tile is there, within the file, and (deflated) as its checksum says, which libtiff does not look at."""
+    height, width = tags[HEIGHT][0], tags[WIDTH][0]
+    tiled = TILES in tags
+    rows = _one(tags, TILE_HEIGHT if tiled else ROWS_A_STRIP, height)
+    columns = _one(tags, TILE_WIDTH, width) if tiled else width
+    if rows < 1 or columns < 1:
+        raise Refused("unreadable", f"TIFF in pieces of {columns} x {rows} px")
+    samples = _one(tags, SAMPLES, 1)
+    planes = samples if _one(tags, PLANAR, 1) == 2 else 1
+    expected = math.ceil(height / rows) * math.ceil(width / columns) * planes
+    starts, lengths = (tags.get(tag, ()) for tag in ((TILES, TILE_BYTES) if tiled else (STRIPS, STRIP_BYTES)))
+    if len(starts) < expected or len(lengths) < expected:
+        raise Refused("unreadable", f"TIFF lists {min(len(starts), len(lengths))} of {expected} strips or tiles")
+    most = (min(rows, height) * columns * samples + 7) * 8  # bytes a piece can hold, of 64 bit a sample
+    for start, length in zip(starts, lengths, strict=False):
+        if start + length > len(data):
+            raise Refused("truncated", f"TIFF ends after {len(data)} bytes; its pixels would end at {start + length}")
+        if _one(tags, COMPRESSION, 1) in DEFLATE:
+            _check_deflated(data[start : start + length], most)
+
+
+def _check_deflated(piece: bytes, most: int) -> None:
+    inflate = zlib.decompressobj()
+    try:
+        inflate.decompress(piece, most)
+    except zlib.error as error:
+        raise Refused("damaged", f"TIFF has a strip or tile that does not inflate: {error}") from error
+    if not inflate.eof:
+        raise Refused("damaged", "TIFF has a strip or tile whose deflated data have no end")
+
+
+def _one(tags: Tags, tag: int, otherwise: int) -> int:
+    return tags[tag][0] if tag in tags else otherwise

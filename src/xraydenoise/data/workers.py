@@ -1,0 +1,68 @@
+"""Work on many items in worker processes, a few at a time and in order; one that dies or hangs costs its own item and no other."""
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import TimeoutError as TimedOut
+from dataclasses import dataclass
+from typing import TypeVar
+
+import cv2
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+from xraydenoise import leash
+
+AHEAD = 4  # items a worker that wait for it or whose result waits for its turn, so that no core stands idle
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Lost:
+    """An item whose worker gave no result."""
+
+    reason: str  # crash or timeout
+    detail: str
+
+
+def cores() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def each(function: Callable[[Item], Result], items: Iterable[Item], workers: int, time_limit: float) -> Iterator[Result | Lost]:
+    """`function` of each item, in order; an item is taken from `items` only when at most `AHEAD` a worker are on their way.
+
+    `function` stands at the top of a module, as spawned processes find it by its name, and must not raise: what it raises is raised here.
+    `time_limit`: seconds for one item.
+    """
+    waiting: deque[ProcessFuture[Result]] = deque()
+    # Spawned, not forked: threads of the caller (torch, Prefect) may hold locks that a fork would copy.
+    with ProcessPool(workers, initializer=_alone, context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.schedule(function, (item,), timeout=time_limit))
+                if len(waiting) >= AHEAD * workers:
+                    yield _outcome(waiting.popleft().result, time_limit)
+            while waiting:
+                yield _outcome(waiting.popleft().result, time_limit)
+        finally:  # the caller may leave early
+            for future in waiting:
+                future.cancel()  # type: ignore[no-untyped-call]
+
+
+def _alone() -> None:
+    """A worker is one thread of one core, and dies with its parent."""
+    leash.tie_to_parent()
+    cv2.setNumThreads(1)
+
+
+def _outcome(result: Callable[[], Result], time_limit: float) -> Result | Lost:
+    try:
+        return result()
+    except TimedOut:
+        return Lost("timeout", f"took more than {time_limit:g} s")
+    except ProcessExpired as expired:
+        return Lost("crash", f"its process died with exit code {expired.exitcode}")

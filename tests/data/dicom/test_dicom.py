@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.encaps import encapsulate
+from pydicom.uid import MPEG4HP41, DeflatedExplicitVRLittleEndian
+
+from xraydenoise.data.decode import decode
+from xraydenoise.data.dicom import is_dicom
+from xraydenoise.data.picture import Refused
+
+LIMIT = 1.0  # megapixels
+
+
+def refusal(path: Path, limit: float = LIMIT) -> str:
+    with pytest.raises(Refused) as caught:
+        decode(path, limit, voi=False)
+    assert "\n" not in caught.value.detail
+    return caught.value.reason
+
+
+def levels(bits: int) -> np.ndarray:
+    """uint16 (40, 60) over the whole range of `bits`."""
+    return np.linspace(0, 2**bits - 1, 40 * 60).round().astype(np.uint16).reshape(40, 60)
+
+
+def test_monochrome1_is_inverted(make_dicom) -> None:
+    plain = decode(make_dicom(levels(12), "a.dcm", bits=12), LIMIT, voi=False)
+    inverted = decode(make_dicom(levels(12), "b.dcm", bits=12, PhotometricInterpretation="MONOCHROME1"), LIMIT, voi=False)
+    np.testing.assert_array_equal(inverted.pixels, 65535 - plain.pixels)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_an_inverse_presentation_shape_means_one_inversion_and_never_two(photometric: str, make_dicom) -> None:
+    plain = decode(make_dicom(levels(12), "a.dcm", bits=12, PresentationLUTShape="IDENTITY"), LIMIT, voi=False)
+    path = make_dicom(levels(12), "b.dcm", bits=12, PhotometricInterpretation=photometric, PresentationLUTShape="INVERSE")
+    np.testing.assert_array_equal(decode(path, LIMIT, voi=False).pixels, 65535 - plain.pixels)
+
+
+@pytest.mark.parametrize(
+    ("entries", "burned_in"), [({}, False), ({"BurnedInAnnotation": "NO"}, False), ({"BurnedInAnnotation": "YES"}, True)]
+)
+def test_text_burned_into_the_pixels_is_flagged_where_the_header_says_so(entries: dict, burned_in: bool, make_dicom) -> None:
+    assert decode(make_dicom(levels(12), bits=12, **entries), LIMIT, voi=False).burned_in is burned_in
+
+
+def test_a_single_frame_that_says_so_is_accepted(make_dicom) -> None:
+    assert decode(make_dicom(levels(12), bits=12, NumberOfFrames=1), LIMIT, voi=False).pixels.shape == (40, 60)
+
+
+def test_a_syntax_without_a_decoder_is_refused_by_its_name(make_dicom) -> None:
+    path = make_dicom(levels(12), bits=12, syntax=MPEG4HP41, PixelData=encapsulate([bytes(10)]))
+    with pytest.raises(Refused, match="transfer_syntax: MPEG-4 AVC"):
+        decode(path, LIMIT, voi=False)
+
+
+def test_a_deflated_file_is_read_and_a_deflated_bomb_refused(make_dicom) -> None:
+    path = make_dicom(levels(12), bits=12, syntax=DeflatedExplicitVRLittleEndian)
+    np.testing.assert_array_equal(
+        decode(path, LIMIT, voi=False).pixels, decode(make_dicom(levels(12), "b.dcm", bits=12), LIMIT, voi=False).pixels
+    )
+    bomb = make_dicom(np.zeros((4000, 4000), np.uint16), "c.dcm", syntax=DeflatedExplicitVRLittleEndian)
+    assert bomb.stat().st_size < 100_000
+    assert refusal(bomb) == "too_large"
+
+
+def test_the_magic_tells_a_file_from_a_folder_and_from_others(make_dicom, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("x" * 300)
+    assert is_dicom(make_dicom(levels(12)))
+    assert [is_dicom(path) for path in (tmp_path, tmp_path / "text", tmp_path / "missing")] == [False, False, False]
+
+
+def test_the_patient_is_hashed_and_the_same_in_every_file(make_dicom) -> None:
+    first, second = (decode(make_dicom(levels(12), name, bits=12), LIMIT, voi=False).patient for name in ("a.dcm", "b.dcm"))
+    other = decode(make_dicom(levels(12), "c.dcm", bits=12, PatientID="Roe^Richard 1960"), LIMIT, voi=False).patient
+    assert first == second != other
+    assert first is not None
+    assert first.startswith("dicom-")
+    assert "Doe" not in first
+    assert decode(make_dicom(levels(12), "d.dcm", bits=12, PatientID=""), LIMIT, voi=False).patient is None
+
+
+@pytest.mark.parametrize(
+    ("entries", "spacing"),
+    [
+        ({}, None),
+        ({"PixelSpacing": [0.14, 0.14], "ImagerPixelSpacing": [0.2, 0.2]}, 0.14),
+        ({"PixelSpacing": [0, 0], "ImagerPixelSpacing": [0.2, 0.2]}, 0.2),
+        ({"PixelSpacing": [0.1, 0.2]}, None),
+        ({"PixelSpacing": 0.1}, None),
+    ],
+)
+def test_the_spacing_is_the_first_that_makes_sense(entries: dict, spacing: float | None, make_dicom) -> None:
+    assert decode(make_dicom(levels(12), bits=12, **entries), LIMIT, voi=False).spacing == spacing
+
+
+def test_the_view_says_body_part_side_and_projection(make_dicom) -> None:
+    path = make_dicom(levels(12), bits=12, BodyPartExamined="CHEST", Laterality="L", ViewPosition="PA")
+    assert decode(path, LIMIT, voi=False).view == "chest L PA"
+    assert decode(make_dicom(levels(12), "b.dcm", bits=12), LIMIT, voi=False).view is None
+
+
+def test_size_is_checked_before_the_pixels(make_dicom) -> None:
+    assert refusal(make_dicom(levels(12), bits=12, Rows=60000, Columns=60000)) == "too_large"
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "photometric"),
+        ({"NumberOfFrames": 2}, "frames"),
+        ({"Rows": None}, "not_an_image"),
+        ({"PixelData": None}, "not_an_image"),
+        ({"BitsStored": None}, "unreadable"),
+        ({"Rows": 400}, "unreadable"),
+        ({"BitsStored": 17}, "depth"),
+        ({"HighBit": 10}, "depth"),
+        ({"RescaleSlope": 0, "RescaleIntercept": 0}, "range"),
+    ],
+)
+def test_a_header_that_is_no_radiograph_is_refused_with_a_reason(entries: dict, reason: str, make_dicom) -> None:
+    assert refusal(make_dicom(levels(12), bits=12, **entries)) == reason

@@ -1,0 +1,168 @@
+"""Damaged files: cut, flipped, overwritten, filled up; each is refused and none passes with gray in the place of its pixels."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGBaseline8Bit
+
+from xraydenoise.data.decode import decode
+from xraydenoise.data.picture import Refused
+
+LIMIT = 1.0  # megapixels
+NAMES = ["png8.png", "png16.png", "gray.jpg", "rgb.jpg", "progressive.jpg", "bitmap.bmp", "plain.tif", "lzw.tif", "deflated.tif"]
+DICOM = ["plain.dcm", "rle.dcm", "jpeg_2000.dcm", "jpeg_ls.dcm", "jpeg_lossless.dcm"]
+CUT = {"truncated", "unreadable", "not_an_image", "damaged"}
+
+
+def refusal(content: bytes, folder: Path) -> str:
+    path = folder / "a"
+    path.write_bytes(content)
+    with pytest.raises(Refused) as caught:
+        decode(path, LIMIT, voi=False)
+    assert caught.value.detail
+    assert "\n" not in caught.value.detail
+    return caught.value.reason
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+@pytest.mark.parametrize("name", NAMES + DICOM)
+def test_the_specimens_are_whole(name: str, specimens: dict[str, bytes], tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(specimens[name])
+    assert decode(tmp_path / "a", LIMIT, voi=False).pixels.shape == (90, 120)
+
+
+@pytest.mark.parametrize("share", [0.9, 0.5, 0.1, 0.005])
+@pytest.mark.parametrize("name", ["gray.jpg", "rgb.jpg", "progressive.jpg"])
+def test_a_cut_jpeg_is_refused_as_truncated(name: str, share: float, specimens: dict[str, bytes], tmp_path: Path) -> None:
+    whole = specimens[name]
+    assert refusal(whole[: int(len(whole) * share)], tmp_path) == "truncated"
+
+
+@pytest.mark.parametrize("share", [0.99, 0.5, 0.1])
+@pytest.mark.parametrize("name", ["png8.png", "png16.png"])
+def test_a_cut_png_is_refused_as_truncated(name: str, share: float, specimens: dict[str, bytes], tmp_path: Path) -> None:
+    whole = specimens[name]
+    assert refusal(whole[: int(len(whole) * share)], tmp_path) == "truncated"
+
+
+@pytest.mark.parametrize("name", NAMES + DICOM)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0.002, 0.995))
+@pytest.mark.filterwarnings("ignore")
+def test_a_file_cut_anywhere_is_refused(name: str, share: float, specimens: dict[str, bytes], tmp_path: Path) -> None:
+    whole = specimens[name]
+    assert refusal(whole[: max(1, int(len(whole) * share))], tmp_path) in CUT
+
+
+@pytest.mark.parametrize("share", [0.9, 0.5, 0.3])
+@pytest.mark.parametrize("name", ["gray.jpg", "rgb.jpg"])
+def test_a_cut_jpeg_that_was_given_an_end_is_refused_as_damaged(
+    name: str, share: float, specimens: dict[str, bytes], tmp_path: Path
+) -> None:
+    whole = specimens[name]
+    assert refusal(whole[: int(len(whole) * share)] + b"\xff\xd9", tmp_path) == "damaged"
+
+
+def test_a_cut_jpeg_within_a_dicom_file_that_was_given_an_end_is_refused_as_damaged(specimens: dict[str, bytes], tmp_path: Path) -> None:
+    (tmp_path / "b").write_bytes(specimens["plain.dcm"])
+    dataset = pydicom.dcmread(tmp_path / "b")
+    dataset.file_meta.TransferSyntaxUID, dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = JPEGBaseline8Bit, 8, 8, 7
+    code = specimens["gray.jpg"]
+    dataset.PixelData = encapsulate([code[: len(code) // 2] + b"\xff\xd9"])
+    dataset["PixelData"].VR = "OB"
+    dataset.save_as(tmp_path / "b")
+    assert refusal((tmp_path / "b").read_bytes(), tmp_path) == "damaged"
+
+
+def test_a_jpeg_cut_behind_its_thumbnail_is_refused_as_truncated(specimens: dict[str, bytes], tmp_path: Path) -> None:
+    whole = specimens["gray.jpg"]
+    thumbnail = cv2.imencode(".jpg", np.arange(400, dtype=np.uint8).reshape(20, 20))[1].tobytes()  # has an end of its own
+    segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
+    (tmp_path / "whole.jpg").write_bytes(whole[:2] + segment + whole[2:])
+    assert decode(tmp_path / "whole.jpg", LIMIT, voi=False).pixels.shape == (90, 120)
+    assert refusal(whole[:2] + segment + whole[2 : len(whole) // 2], tmp_path) == "truncated"
+
+
+@pytest.mark.parametrize("name", ["png8.png", "png16.png", "deflated.tif"])
+def test_every_flipped_bit_of_checked_data_is_noticed(name: str, specimens: dict[str, bytes], tmp_path: Path) -> None:
+    whole, rng = specimens[name], np.random.default_rng(2)
+    first, last = (33, len(whole) - 12) if name.endswith("png") else _strip(whole)
+    for at in rng.integers(first, last, 40):
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << int(rng.integers(8))
+        assert refusal(bytes(flipped), tmp_path) in {"damaged", "truncated"}
+
+
+def _strip(tiff: bytes) -> tuple[int, int]:
+    (at,) = struct.unpack_from("<I", tiff, 4)
+    (count,) = struct.unpack_from("<H", tiff, at)
+    tags = {tag: value for tag, _, _, value in (struct.unpack_from("<HHII", tiff, at + 2 + 12 * entry) for entry in range(count))}
+    return tags[273], tags[273] + tags[279]
+
+
+def test_a_png_whose_end_chunk_is_missing_is_refused(specimens: dict[str, bytes], tmp_path: Path) -> None:
+    assert refusal(specimens["png8.png"][:-12], tmp_path) == "truncated"
+
+
+def test_a_png_with_right_checksums_over_too_few_rows_is_refused(specimens: dict[str, bytes], tmp_path: Path) -> None:
+    rows = np.insert(np.arange(45 * 120, dtype=np.uint8).reshape(45, 120), 0, 0, axis=1).tobytes()  # filter 0 before each row
+    half = specimens["png8.png"][:33] + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    assert refusal(half, tmp_path) == "unreadable"
+
+
+@pytest.mark.parametrize("name", ["gray.jpg", "rgb.jpg"])
+def test_most_overwritten_jpegs_are_noticed_and_the_others_have_no_gray_rest(
+    name: str, specimens: dict[str, bytes], tmp_path: Path
+) -> None:
+    whole, rng = specimens[name], np.random.default_rng(3)
+    reasons = []
+    for at in rng.integers(700, len(whole) - 300, 20):
+        broken = whole[:at] + bytes(200) + whole[at + 200 :]
+        (tmp_path / "a").write_bytes(broken)
+        try:
+            decode(tmp_path / "a", LIMIT, voi=False)
+        except Refused as refused:
+            reasons.append(refused.reason)
+    assert len(reasons) >= 15
+    assert set(reasons) <= {"damaged", "unreadable", "truncated", "colour"}
+
+
+def test_random_bytes_are_no_image(tmp_path: Path) -> None:
+    for seed in range(20):
+        assert refusal(np.random.default_rng(seed).bytes(5000), tmp_path) == "not_an_image"
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    data=st.binary(min_size=1, max_size=300),
+    head=st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", bytes(128) + b"DICM"]),
+)
+@pytest.mark.filterwarnings("ignore")
+def test_no_content_makes_the_decoder_fail_in_another_way(data: bytes, head: bytes, tmp_path: Path) -> None:
+    refusal(head + data, tmp_path)
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_all_black_and_all_white_are_refused_as_constant(level: int, tmp_path: Path) -> None:
+    for suffix in (".png", ".jpg", ".bmp", ".tif"):
+        assert refusal(cv2.imencode(suffix, np.full((40, 40), level, np.uint8))[1].tobytes(), tmp_path) == "constant"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".jpg"])
+def test_a_single_pixel_is_constant_and_a_single_row_a_picture(suffix: str, tmp_path: Path) -> None:
+    assert refusal(cv2.imencode(suffix, np.full((1, 1), 9, np.uint8))[1].tobytes(), tmp_path) == "constant"
+    row = (np.arange(10_000) // 40 % 256).astype(np.uint8)
+    for pixels in (row[None], row[:, None]):
+        (tmp_path / "row").write_bytes(cv2.imencode(suffix, pixels)[1].tobytes())
+        assert decode(tmp_path / "row", LIMIT, voi=False).pixels.shape == pixels.shape
