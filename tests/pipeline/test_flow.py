@@ -16,7 +16,9 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 def checked():
     """The project's own params, with two slots and quick retries."""
     whole = params.load(Path(__file__).parents[2] / "params.yaml")
-    kaggle = params.load(Path(__file__).parents[2] / "profiles" / "full.yaml").datasets["pneumonia"]  # downloads from afar are tried again
+    kaggle = params.load(Path(__file__).parents[2] / "profiles" / "full.yaml").datasets[
+        "chest_xray_pneumonia"
+    ]  # downloads from afar are tried again
     machine = whole.machine.model_copy(update={"threads": 1, "device": "cpu"})
     return whole.model_copy(
         update={

@@ -20,7 +20,17 @@ def reproduced(tracks: Path) -> params.Params:
     whole = params.load(SAMPLE)
     learner = next(learner for learner in whole.protocols.values() if learner.protocol == "b")
     tracked = contracts.read(Path("artifacts/tracks/noise/manifest.parquet"), contracts.Track)
-    told = {"source": "waves", "file": "wave.png", "view": None, "licence": "CC0", "bits": 16, "native_height": 40, "native_width": 40}
+    told = {
+        "burned_in": False,
+        "named": True,
+        "source": "waves",
+        "file": "wave.png",
+        "view": None,
+        "licence": "CC0",
+        "bits": 16,
+        "native_height": 40,
+        "native_width": 40,
+    }
     images = tracked.assign(**told, spacing=np.nan)[list(contracts.Images.to_schema().columns)]
     Path("artifacts/ingest").mkdir()
     contracts.write(images, Path("artifacts/ingest/manifest.parquet"), contracts.Images)
