@@ -8,8 +8,9 @@ from xraydenoise.evaluation import ranking
 from xraydenoise.params import Params
 from xraydenoise.stages import scoring
 
-NEXT = """Next: `make ui` compares the runs in MLflow; artifacts/compare/report.md has the figures;
-mlflow.pyfunc.load_model("models:/{name}@{alias}") loads the model in Python."""
+NEXT = """Next: open artifacts/compare/report.html in a browser; `make ui` compares the runs in MLflow;
+`python -m xraydenoise verdict` says why the model is {alias};
+mlflow.pyfunc.load_model("models:/{name}@{alias}") loads it in Python."""
 
 
 def table(params: Params) -> str:

@@ -1,7 +1,8 @@
-"""The command line: dvc.yaml calls its stages, people call check, models, profile and ui."""
+"""The command line: dvc.yaml calls its stages, people call check, models, profile, rollback, ui and verdict."""
 
 import argparse
 import importlib
+import json
 import os
 import sys
 from pathlib import Path
@@ -23,11 +24,11 @@ STAGES = {
     "classifier": "train a classifier of the dataset's own labels, for the objectives that ask it",
     "train": "train one model",
     "evaluate": "score one model on val and test",
-    "baseline": "tune one baseline on val and score it",
+    "baseline": "fit one baseline on val and score it",
     "reproduce": "train and score one network of a published comparison",
     "protocols": "the published comparisons again: tables and plots beside the published figures",
     "compare": "rank all methods, draw figures, write the report",
-    "register": "mirror everything into MLflow and register the best model",
+    "register": "ask the gate, mirror everything into MLflow, register the chosen model",
     "sync": "mirror what there is into MLflow, also while a training runs",
 }
 NAMED = {"download": "DATASET", "degrade": "TRACK", "train": "MODEL", "evaluate": "MODEL", "baseline": "BASELINE", "reproduce": "ENTRY"}
@@ -47,6 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
             _models()
         elif chosen.command == "ui":
             _ui(chosen.port)
+        elif chosen.command == "verdict":
+            return _verdict()
+        elif chosen.command == "rollback":
+            _rollback(chosen.reason)
         else:
             _stage(chosen)
     except (ValueError, OSError, RuntimeError) as error:
@@ -71,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("models", help="the networks of params.yaml: parameters, cost, receptive field, paper")
     ui = commands.add_parser("ui", help="MLflow's pages, on loopback only")
     ui.add_argument("--port", type=int, default=5000)
+    commands.add_parser("verdict", help="what the gate decided, and why; 0 if the chosen model is champion, else 2")
+    rollback = commands.add_parser("rollback", help="make the champion before this one champion again")
+    rollback.add_argument("--reason", required=True, help="why, for the audit tags in MLflow")
     for stage, text in STAGES.items():
         command = commands.add_parser(stage, help=text, description=text)
         if stage in NAMED:
@@ -112,6 +120,26 @@ def _models() -> None:
         seen = f"{field}" if field < cost.STRIP[1] else f">= {field}"
         told = f"{cost.parameters(network):>10,} {cost.mflop(network):>9.3f} {seen:>9}"
         print(f"{network.kind:20} {told}  {network.paper}; {', '.join(names[network])}", flush=True)
+
+
+def _verdict() -> int:
+    from xraydenoise.stages import register
+
+    if not register.TABLE.exists():
+        raise FileNotFoundError(f"{register.TABLE}: not there yet; `make run` writes it")
+    print(register.TABLE.read_text(encoding="utf-8"), end="")
+    return 0 if json.loads(register.VERDICT.read_text(encoding="utf-8"))["alias"] == "champion" else 2
+
+
+def _rollback(reason: str) -> None:
+    from xraydenoise import params
+    from xraydenoise.registry import rollback, store
+
+    registry = params.load().registry
+    with store.opened(registry.experiment) as opened:
+        done = rollback.rollback(opened, registry.name, reason)
+    now, before = (f"{done[f'{side}_model']} (version {done[side]})" for side in ("to", "from"))
+    print(f"{registry.name}@champion is {now} again, instead of {before}: {reason}")
 
 
 def _ui(port: int) -> None:

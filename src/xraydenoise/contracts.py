@@ -140,6 +140,43 @@ class Scores(Table):
     psnr: Series[float]  # dB, data range 1
     ssim: Series[float] = pa.Field(ge=-1, le=1)
     mse: Series[float] = pa.Field(ge=0)
+    ms_ssim: Series[float] = pa.Field(ge=0, le=1)
+    edges: Series[float] = pa.Field(ge=-1, le=1)  # edge preservation index
+
+
+class Examined(Table):
+    """One row a test picture, condition and method, over repeated draws of its noise; channels.npy holds the observer's outputs."""
+
+    method: Series[str]
+    condition: Series[str]
+    image: Series[str]
+    patient: Series[str]
+    bias2: Series[float]  # squared fraction of full scale; what stays however many predictions are averaged
+    variance: Series[float] = pa.Field(ge=0)  # squared fraction of full scale; what differs from draw to draw
+    cnr: Series[float] = pa.Field(nullable=True)  # contrast-to-noise of the inserted disc; null where the picture has no place for it
+    reason: Series[str] = pa.Field(nullable=True)  # why it has none
+
+
+class Sweep(Table):
+    """One row a test picture, method and level of noise."""
+
+    method: Series[str]
+    family: Series[str] = pa.Field(isin=("gaussian", "quantum"))
+    level: Series[float] = pa.Field(gt=0)  # sigma as a fraction of full scale; photons at full scale
+    image: Series[str]
+    patient: Series[str]
+    psnr: Series[float]  # dB
+    ssim: Series[float]
+
+
+class Spectra(Table):
+    """One row a condition, method and frequency: the noise power of its residuals, a mean over the kept test pictures."""
+
+    method: Series[str]
+    track: Series[str] = pa.Field(isin=TRACKS)
+    condition: Series[str]
+    frequency: Series[float] = pa.Field(ge=0)  # cycles / px
+    power: Series[float] = pa.Field(ge=0)  # (fraction of full scale)^2 px^2
 
 
 class Pictures(Table):
@@ -166,12 +203,75 @@ class Ranking(Table):
     psnr: Series[float]
     ssim: Series[float]
     mse: Series[float]
+    ms_ssim: Series[float]
+    edges: Series[float]
     gain_psnr: Series[float]  # dB over the median filter, mean of paired differences
     gain_psnr_low: Series[float]
     gain_psnr_high: Series[float]
     gain_ssim: Series[float]
     gain_ssim_low: Series[float]
     gain_ssim_high: Series[float]
+
+
+class Differences(Table):
+    """One row a track, condition ("all": each picture's mean over them), metric and method: how it differs from the reference on test."""
+
+    track: Series[str] = pa.Field(isin=TRACKS)
+    condition: Series[str]
+    metric: Series[str] = pa.Field(isin=("psnr", "ssim"))
+    reference: Series[str]
+    method: Series[str]
+    patients: Series[int] = pa.Field(ge=1)
+    difference: Series[float]  # method minus reference, mean of paired differences
+    low: Series[float]
+    high: Series[float]
+    p: Series[float] = pa.Field(ge=0, le=1)  # signs flipped by patient
+    p_holm: Series[float] = pa.Field(ge=0, le=1)  # corrected over methods and conditions
+
+
+class Groups(Table):
+    """One row a track, condition and method: methods that share a letter cannot be told apart on test."""
+
+    track: Series[str] = pa.Field(isin=TRACKS)
+    condition: Series[str]
+    method: Series[str]
+    letters: Series[str]
+
+
+class Curves(Table):
+    """One row a family of noise, method and level of the sweep, by rising level."""
+
+    family: Series[str] = pa.Field(isin=("gaussian", "quantum"))
+    method: Series[str]
+    level: Series[float] = pa.Field(gt=0)  # sigma as a fraction of full scale; dose in % of full photons
+    images: Series[int] = pa.Field(ge=1)
+    patients: Series[int] = pa.Field(ge=1)
+    psnr: Series[float]
+    psnr_low: Series[float]
+    psnr_high: Series[float]
+    ssim: Series[float]
+    ssim_low: Series[float]
+    ssim_high: Series[float]
+    gain_psnr: Series[float]
+    gain_psnr_low: Series[float]
+    gain_psnr_high: Series[float]
+    gain_ssim: Series[float]
+    gain_ssim_low: Series[float]
+    gain_ssim_high: Series[float]
+
+
+class Detectability(Table):
+    """One row a condition and method on track noise: what repeated draws tell, means over pictures."""
+
+    condition: Series[str]
+    method: Series[str]
+    images: Series[int] = pa.Field(ge=1)  # with a place for the disc
+    bias2: Series[float]
+    variance: Series[float]
+    cnr: Series[float]
+    dprime: Series[float] = pa.Field(ge=0)  # of the channelised Hotelling observer, all pictures pooled
+    dprime_low: Series[float] = pa.Field(ge=0)
+    dprime_high: Series[float] = pa.Field(ge=0)
 
 
 class ProtocolScores(Table):

@@ -11,6 +11,8 @@ from xraydenoise.data import sources
 from xraydenoise.data.prepare import IngestConfig
 from xraydenoise.enhancement import EnhanceConfig
 from xraydenoise.evaluation.baselines import BaselineConfig
+from xraydenoise.evaluation.detectability import Disc
+from xraydenoise.evaluation.gate import GateConfig
 from xraydenoise.evaluation.ranking import CompareConfig
 from xraydenoise.labelling import LabelConfig
 from xraydenoise.noise import NoiseConfig
@@ -35,9 +37,29 @@ class ModelConfig(Recipe):
     mixture: Name  # its training noise, a name in `mixtures`
 
 
+class RepeatsConfig(kinds.Config):
+    """Repeated draws of noise on track noise, with and without a faint disc."""
+
+    pictures: int = Field(ge=1)  # test images per condition
+    draws: int = Field(ge=5)  # of the noise of each, and as many with the disc; the observer has five channels
+    side: int = Field(ge=32)  # px, of the regions that are denoised
+    disc: Disc
+
+
+class SweepConfig(kinds.Config):
+    """The levels of noise that the curves show, on track noise."""
+
+    pictures: int = Field(ge=1)  # test images, and val images that tune a baseline at each level
+    gaussian: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(min_length=1)  # sigma, fractions of full scale
+    quantum: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)  # photons at full scale
+    full_dose: float = Field(gt=0)  # photons at full scale that count as 100 % dose
+
+
 class EvaluateConfig(kinds.Config):
     pictures: int = Field(ge=0)  # test images per condition whose denoised pictures are kept for the figures
     tune_images: int = Field(ge=1)  # at most this many val images per condition tune a baseline
+    repeats: RepeatsConfig
+    sweep: SweepConfig
 
 
 class PipelineConfig(kinds.Config):
@@ -67,6 +89,7 @@ class Params(kinds.Config):
     baselines: dict[Name, BaselineConfig]
     evaluate: EvaluateConfig
     compare: CompareConfig
+    gate: GateConfig
     registry: RegisterConfig
     pipeline: PipelineConfig
 

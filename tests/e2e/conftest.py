@@ -73,7 +73,10 @@ def small_params() -> dict[str, object]:
     content["models"] = {name: content["models"][name] | {"steps": 20} for name in ("dncnn", "dncnn_enhanced")}
     content["classifier"] |= {"channels": 2, "steps": 5}
     content["protocols"] = {name: content["protocols"][name] | {"steps": 10} for name in ("c_dncnn",)}
+    content["baselines"] = {name: content["baselines"][name] for name in ("noisy", "median", "total_variation")}
     content["baselines"]["total_variation"]["weights"] = [0.1, 0.2]
+    content["evaluate"]["repeats"] |= {"draws": 6, "side": 48}
+    content["evaluate"]["sweep"] |= {"pictures": 1, "gaussian": [0.1, 0.2], "quantum": [30.0, 300.0]}
     content["compare"]["resamples"] = 200
     return content
 

@@ -76,7 +76,10 @@ def small_full() -> dict[str, object]:
         for entry in content[section].values():
             entry["network"] |= {"channels": 8, "depth": 4}
     content["classifier"] |= {"channels": 2, "steps": 5}
+    content["baselines"] = {name: content["baselines"][name] for name in ("noisy", "median", "total_variation")}
     content["baselines"]["total_variation"]["weights"] = [0.1, 0.2]
+    content["evaluate"]["repeats"] |= {"pictures": 1, "draws": 6, "side": 48}
+    content["evaluate"]["sweep"] |= {"pictures": 1, "gaussian": [0.1], "quantum": [30.0]}
     content["compare"]["resamples"] = 200
     return content
 

@@ -27,9 +27,9 @@ def make_scores() -> Callable[..., pd.DataFrame]:
                             psnr = start + lift + (0.2 * rng.standard_normal() if method not in ("noisy", "median") else 0)
                             setting = "size=5" if method == "median" else ""
                             patient = f"{split}-{number // 2}"
-                            quality = {"psnr": psnr, "ssim": psnr / 50, "mse": 10 ** (-psnr / 10)}
+                            quality = {"psnr": psnr, "ssim": psnr / 50, "mse": 10 ** (-psnr / 10), "ms_ssim": psnr / 45, "edges": 0.5}
                             rows.append((method, track, condition, split, f"{patient}-{number}", patient, setting, *quality.values()))
-        columns = ["method", "track", "condition", "split", "image", "patient", "setting", "psnr", "ssim", "mse"]
+        columns = ["method", "track", "condition", "split", "image", "patient", "setting", "psnr", "ssim", "mse", "ms_ssim", "edges"]
         return pd.DataFrame(rows, columns=columns)
 
     return make

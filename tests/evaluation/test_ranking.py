@@ -138,3 +138,11 @@ def test_the_table_tells_when_an_interval_is_but_a_point(make_scores: Scores) ->
 def test_a_comparison_that_can_not_be_sure_is_refused(entry: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         CompareConfig.model_validate(entry)
+
+
+def test_the_table_names_what_can_not_be_told_apart_from_the_chosen(make_scores: Scores) -> None:
+    ties = {"noise": [f"another_method_{number}" for number in range(9)], "enhanced": []}
+    text = ranking.table(ranking.rank(make_scores(), CONFIG, 0), MODELS, {}, ties)
+    assert "  not told apart from large on test: another_method_0, another_method_1" in text
+    assert "  not told apart from large_enhanced on test: none" in text
+    assert max(map(len, text.splitlines())) <= 100

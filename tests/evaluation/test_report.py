@@ -20,7 +20,8 @@ def write(make_scores: Callable[..., pd.DataFrame]) -> Write:
         ranked = ranking.rank(scores, config, 0)
         best = ranking.best(ranked, ["small", "large", "large_enhanced"])
         figures = {"noise": ["gain-noise.png"], "enhanced": ["gain-enhanced.png"]}
-        return report.report(ranked, scores, images, "0123abcd", best, config, figures)
+        cost = report.Section("Cost", "Of the networks.", pd.DataFrame({"method": ["large"], "parameters": ["128500"]}))
+        return report.report(ranked, scores, images, "0123abcd", best, config, figures, [cost])
 
     return write
 
@@ -53,6 +54,10 @@ def test_a_single_image_is_warned_of_as_such() -> None:
 def test_the_reference_has_no_gain_over_itself(write: Write) -> None:
     row = next(line for line in write(6).splitlines() if line.startswith("| all | median"))
     assert row.count("reference") == 2
+
+
+def test_what_else_was_measured_follows_the_tracks(write: Write) -> None:
+    assert "## Cost\n\nOf the networks.\n\n| method | parameters |\n| --- | --- |\n| large | 128500 |" in write(6)
 
 
 def test_the_identity_of_the_test_set_stands_in_the_report(write: Write) -> None:

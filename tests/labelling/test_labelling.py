@@ -6,7 +6,8 @@ import torch
 
 from xraydenoise.labelling import LabelConfig, Labeller
 
-GOOD = {"network": "x4plus", "weights": "package", "tile": 128, "overlap": 32, "max_shift": 0.1}
+VETO = {"shift": 0.05, "added": 0.05, "structured": 0.05, "survival": [0.5, 1.5]}
+GOOD = {"network": "x4plus", "weights": "package", "tile": 128, "overlap": 32, "max_shift": 0.1, "veto": VETO, "max_vetoed": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,10 @@ GOOD = {"network": "x4plus", "weights": "package", "tile": 128, "overlap": 32, "
         ({"overlap": 65}, "65 px is more than half a tile of 128 px; at most 64"),
         ({"max_shift": 0}, "max_shift"),
         ({"tiles": 128}, "tiles"),
+        ({"max_vetoed": 1.1}, "max_vetoed"),
+        ({"veto": VETO | {"shift": 0.11}}, r"veto.shift: 0.11 is more than max_shift, 0.1"),
+        ({"veto": VETO | {"survival": [1.1, 1.5]}}, "0 <= least < 1 < most"),
+        ({"veto": VETO | {"added": 0}}, "added"),
     ],
 )
 def test_a_wrong_entry_is_refused(change, said):

@@ -1,20 +1,31 @@
 """A small finished project in a fresh folder: a real network, a ranking, a report; MLflow on real SQLite."""
 
+import contextlib
 import json
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import requests
 import torch
 from safetensors.torch import save_file
 
 from xraydenoise import contracts
+from xraydenoise.evaluation.verdict import Check, Verdict
 from xraydenoise.models import dncnn
-from xraydenoise.registry import store
+from xraydenoise.registry import champion, images, mirror, store
 from xraydenoise.registry.runs import Method
 
+NAME = "xraydenoise"
 NETWORK = {"kind": "dncnn", "channels": 4, "depth": 3, "unshuffle": 1, "batch_norm": False}
 CURVE = "step,loss,learning_rate,val_psnr\n10,0.5,0.001,\n20,0.25,0.001,21.5\n30,0.125,0.0005,\n"
 
@@ -57,12 +68,17 @@ class Project:
 
     @staticmethod
     def describe() -> None:
-        """The dataset card, and the proof that nothing leaks."""
-        folder = Path("artifacts/ingest")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "card.json").write_text(json.dumps({"identity": "c0ffee", "pictures": 12, "datasets": {"chests": {}, "inbox": {}}}))
+        """The dataset card, the proof that nothing leaks, the quarantine with its manifest, and the audit of the labels."""
+        folder, labels = Path("artifacts/ingest"), Path("artifacts/label")
+        for made in (folder, labels):
+            made.mkdir(parents=True, exist_ok=True)
+        dataset = {"pictures": 12, "patients": 9, "licences": ["CC0"], "origin": ["a hospital"]}
+        card = {"identity": "c0ffee", "pictures": 12, "patients": 9, "datasets": {"chests": dataset, "inbox": dataset}}
+        (folder / "card.json").write_text(json.dumps(card))
         (folder / "card.md").write_text("# Dataset card\n")
-        (folder / "leakage.json").write_text(json.dumps({"leaks": []}))
+        (folder / "leakage.json").write_text(json.dumps({"leaks": [], "splits": {"test": {"identity": "0123"}}}))
+        contracts.write(contracts.empty(contracts.Quarantine), folder / "quarantine.parquet", contracts.Quarantine)
+        (labels / "audit.md").write_text("# Audit of the labels\n")
 
     @staticmethod
     def evaluate(name: str) -> None:
@@ -70,7 +86,7 @@ class Project:
         folder = Path("artifacts/evaluate", name)
         folder.mkdir(parents=True, exist_ok=True)
         row = {"method": name, "track": "noise", "condition": "gaussian_10", "image": "a" * 8, "patient": "p", "setting": ""}
-        rows = [{**row, "split": split, "psnr": 30.0, "ssim": 0.9, "mse": 0.001} for split in ("val", "test")]
+        rows = [{**row, "split": split, "psnr": 30.0, "ssim": 0.9, "mse": 0.001, "ms_ssim": 0.9, "edges": 0.5} for split in ("val", "test")]
         contracts.write(pd.DataFrame(rows), folder / "scores.parquet", contracts.Scores)
 
     @staticmethod
@@ -84,11 +100,78 @@ class Project:
         for name, gain in gains.items():
             for split, condition in [(split, condition) for split in ("val", "test") for condition in ("gaussian_10", "all")]:
                 row = {"track": "noise", "split": split, "condition": condition, "method": name, "images": 2, "patients": 2}
-                row |= {"psnr": 28.0 + gain, "ssim": 0.8, "mse": 0.001}
+                row |= {"psnr": 28.0 + gain, "ssim": 0.8, "mse": 0.001, "ms_ssim": 0.9, "edges": 0.5}
                 row |= {"gain_psnr": gain, "gain_psnr_low": gain - 0.5, "gain_psnr_high": gain + 0.5}
                 rows.append(row | {"gain_ssim": 0.01, "gain_ssim_low": 0.0, "gain_ssim_high": 0.02})
-        contracts.write(pd.DataFrame(rows), folder / "ranking.parquet", contracts.Ranking)
+        for name in ("ranking.parquet", "ranking.csv"):
+            contracts.write(pd.DataFrame(rows), folder / name, contracts.Ranking)
         (folder / "report.md").write_text(f"# Report\n{gains}\n")
+
+    @staticmethod
+    def verdict(alias: str = "champion", promoted: bool | None = None, candidate: str = "dncnn", *reasons: str) -> Verdict:
+        """What the gate could say of a candidate."""
+        gained = Check("gain", "gaussian_10", "psnr", 2.0, 1.5, float("nan"), 0.0, alias == "champion")
+        audited = Check("added_detail", "", "", 0.01, float("nan"), float("nan"), 0.03, True)
+        checks, told = (gained, audited), reasons or (f"{candidate} is {alias}.",)
+        return Verdict(candidate, None, alias == "champion" if promoted is None else promoted, alias, told, ("Few patients.",), checks)
+
+    def shown(self, seed: int = 0) -> dict[str, list[images.Shown]]:
+        """Two pictures of every method, of which one is larger than what is shown."""
+        draw, found = np.random.default_rng(seed), {}
+        for method in self.methods:
+            pictures = [np.linspace(0, 1, 24 * 32, dtype=np.float32).reshape(24, 32), draw.random((300, 280), np.float32)]
+            found[method.title] = [images.Shown("gaussian_10", n, images.layers(one, one**2, one)) for n, one in enumerate(pictures)]
+        return found
+
+    def mirror(self, opened: store.Store, shown: dict[str, list[images.Shown]] | None = None) -> list[str]:
+        """All that the register stage mirrors, without pictures unless there are some."""
+        return mirror.everything(opened, self.methods, shown or {}, self.verdict())
+
+    def register(self, opened: store.Store, verdict: Verdict | None = None) -> dict[str, str]:
+        """Mirror and register the model, by default as champion."""
+        self.mirror(opened)
+        return champion.register(opened, NAME, self.methods[0], verdict or self.verdict(), "0123", "# Model card\n")
+
+
+class Servers:
+    """Real servers on loopback for as long as a test needs them."""
+
+    @staticmethod
+    def free_port() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    @staticmethod
+    @contextlib.contextmanager
+    def running(command: list[str], log: Path, ready: Callable[[], bool], end: int = signal.SIGKILL, **options: Any) -> Iterator[None]:
+        """A process that is `ready` within two minutes; it and its children are gone afterwards."""
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, **options)
+        try:
+            latest = time.monotonic() + 120
+            while not ready():
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < latest, log.read_text()
+                time.sleep(0.1)
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, end)
+            process.wait(30)
+
+    @staticmethod
+    def answers(url: str) -> bool:
+        """Whether a page is there."""
+        try:
+            return requests.get(url, timeout=5).ok
+        except requests.RequestException:
+            return False
+
+
+@pytest.fixture(scope="session")
+def servers() -> Servers:
+    return Servers()
 
 
 @pytest.fixture

@@ -4,15 +4,15 @@ import ast
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-from xraydenoise import contracts, models
-from xraydenoise.registry import champion, mirror, store
+from xraydenoise import models
+from xraydenoise.registry import champion, package, runs, store
 
 NAME = "xraydenoise"
 LOAD = """
@@ -40,12 +40,6 @@ print(xraydenoise.models.__file__)
 """
 
 
-def register(opened: store.Store, project) -> dict:
-    mirror.everything(opened, project.methods)
-    ranking = contracts.read(Path("artifacts/compare/ranking.parquet"), contracts.Ranking)
-    return champion.register(opened, NAME, project.methods[0], ranking)
-
-
 def aliases(opened: store.Store) -> dict[str, str]:
     return {alias: str(version) for alias, version in opened.client.get_registered_model(NAME).aliases.items()}
 
@@ -54,13 +48,17 @@ def versions(opened: store.Store) -> list[str]:
     return [str(version.version) for version in opened.client.search_model_versions(f"name = '{NAME}'")]
 
 
-def test_the_champion_loads_in_a_fresh_process_with_its_own_code_and_denoises(project):
+def test_the_champion_loads_in_a_fresh_process_with_its_own_code_also_after_the_project_was_moved(project, monkeypatch):
     with store.opened("x") as opened:
-        register(opened, project)
+        project.register(opened)
+    moved = project.root.rename(project.root.with_name("moved"))
+    monkeypatch.chdir(moved)
+    with store.opened("x"):
+        pass
     loaded = subprocess.run([sys.executable, "-c", LOAD], capture_output=True, text=True, check=False)
     assert (loaded.returncode, loaded.stderr) == (0, "")
     *_, home = loaded.stdout.splitlines()
-    assert Path(home).is_relative_to(project.root / "mlruns")
+    assert Path(home).is_relative_to(moved / "mlruns")
 
 
 def test_the_champion_gives_what_the_trained_network_gives(project):
@@ -68,7 +66,7 @@ def test_the_champion_gives_what_the_trained_network_gives(project):
     with torch.inference_mode():
         expected = models.load(Path("artifacts/train/dncnn"), torch.device("cpu"))(pixels).clamp(0, 1).numpy()
     with store.opened("x") as opened:
-        register(opened, project)
+        project.register(opened)
         import mlflow  # here: the store is to import it first, which silences it
 
         denoised = mlflow.pyfunc.load_model(f"models:/{NAME}@champion").predict(pixels.numpy())
@@ -76,20 +74,9 @@ def test_the_champion_gives_what_the_trained_network_gives(project):
     assert not np.allclose(denoised, pixels.numpy(), atol=1e-2)
 
 
-def test_the_champion_still_loads_after_the_project_was_moved(project, monkeypatch):
-    with store.opened("x") as opened:
-        register(opened, project)
-    moved = project.root.rename(project.root.with_name("moved"))
-    monkeypatch.chdir(moved)
-    with store.opened("x"):
-        pass
-    loaded = subprocess.run([sys.executable, "-c", LOAD], capture_output=True, text=True, check=False)
-    assert loaded.returncode == 0, loaded.stderr
-
-
 def test_no_pickle_lies_in_the_model(project):
     with store.opened("x") as opened:
-        register(opened, project)
+        project.register(opened)
     files = [path for path in Path("mlruns/artifacts/models").rglob("*") if path.is_file()]
     assert {"pyfunc.py", "weights.safetensors", "config.json", "MLmodel"} <= {path.name for path in files}
     assert not [path for path in files if path.suffix in (".pkl", ".pickle", ".pth", ".pt", ".pyc")]
@@ -98,63 +85,132 @@ def test_no_pickle_lies_in_the_model(project):
 
 def test_registering_the_same_weights_again_makes_no_new_version(project, capfd):
     with store.opened("x") as opened:
-        first, second = register(opened, project), register(opened, project)
+        first, second = project.register(opened), project.register(opened, project.verdict("champion", promoted=False))
         assert first == second
         assert versions(opened) == ["1"]
         assert aliases(opened) == {"champion": "1"}
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_model_that_does_not_beat_the_median_filter_is_a_challenger_with_the_reason(project):
-    project.compare({"dncnn": -0.3, "median": 0.0})
+def test_the_record_names_what_was_registered_and_nothing_that_differs_between_clones(project):
     with store.opened("x") as opened:
-        record = register(opened, project)
-        assert aliases(opened) == {"challenger": "1"}
-    assert record["alias"] == "challenger"
-    assert record["reason"] == "does not beat the median filter on test: -0.30 dB PSNR, interval -0.80 to +0.20"
+        record = project.register(opened)
+    digest = runs.digest(project.methods[0].outputs())
+    assert record == {"name": NAME, "alias": "champion", "model": "dncnn", "track": "noise", "digest": digest, "test_set": "0123"}
 
 
-def test_a_champion_whose_gain_is_gone_loses_its_alias(project):
+def test_a_version_tells_its_origin_its_reasons_and_has_its_card(project):
     with store.opened("x") as opened:
-        register(opened, project)
-        project.compare({"dncnn": 0.0, "median": 0.0})
-        register(opened, project)
-        assert aliases(opened) == {"challenger": "1"}
+        project.register(opened)
+        project.register(opened, project.verdict("champion", False, "dncnn", "It is the champion already."))
+        (version,) = opened.client.search_model_versions(f"name = '{NAME}'")
+        assert version.tags[champion.DIGEST] == runs.digest(project.methods[0].outputs())
+        assert (version.tags["model"], version.tags["track"], version.tags["test_set"]) == ("dncnn", "noise", "0123")
+        assert datetime.fromisoformat(version.tags["promoted_at"]).tzinfo == UTC
+        assert version.tags["previous"] == ""
+        assert version.description.startswith("dncnn is champion.\n\nFew patients.")
+        assert "Not for diagnostic use" in version.description
+        (card,) = Path("mlruns/artifacts/models").rglob("model_card.md")
+        assert card.read_text() == "# Model card\n"
 
 
 def test_a_challenger_leaves_an_older_champion_in_its_place(project):
     with store.opened("x") as opened:
-        register(opened, project)
+        project.register(opened)
         project.train(seed=1)
-        project.compare({"dncnn": -1.0, "median": 0.0})
-        register(opened, project)
+        record = project.register(opened, project.verdict("challenger"))
+        assert record["alias"] == "challenger"
         assert aliases(opened) == {"champion": "1", "challenger": "2"}
+
+
+def test_a_promoted_challenger_replaces_the_champion_and_both_tell_of_it(project):
+    with store.opened("x") as opened:
+        project.register(opened)
+        project.train(seed=1)
+        project.register(opened, project.verdict("challenger"))
+        project.register(opened)
+        assert aliases(opened) == {"champion": "2"}
+        old, new = (opened.client.get_model_version(NAME, number) for number in ("1", "2"))
+        assert old.tags["replaced_by"] == "2"
+        assert old.tags["replaced_at"] == new.tags["promoted_at"]
+        assert new.tags["previous"] == "1"
+
+
+def test_a_verdict_that_does_not_know_the_champion_is_refused(project):
+    with store.opened("x") as opened:
+        project.register(opened)
+        with pytest.raises(ValueError, match="dncnn: is the champion of xraydenoise, of which the verdict does not know"):
+            project.register(opened, project.verdict("challenger"))
+        assert aliases(opened) == {"champion": "1"}
+
+
+def test_a_verdict_on_another_model_is_refused(project):
+    with store.opened("x") as opened, pytest.raises(ValueError, match="dncnn: the verdict is on unet"):
+        project.register(opened, project.verdict(candidate="unet"))
 
 
 def test_a_version_whose_files_were_deleted_is_registered_anew(project):
     with store.opened("x") as opened:
-        register(opened, project)
+        project.register(opened)
         shutil.rmtree("mlruns/artifacts/models")
-        register(opened, project)
+        project.register(opened, project.verdict("champion", promoted=False))
         assert aliases(opened) == {"champion": "2"}
+        assert opened.client.get_model_version(NAME, "2").tags["previous"] == ""  # version 1 is no way back: it was the same
 
 
-def test_a_model_without_a_test_score_cannot_be_registered(project):
-    path = Path("artifacts/compare/ranking.parquet")
-    ranking = pd.read_parquet(path)
-    ranking[ranking["split"] == "val"].to_parquet(path)
-    with store.opened("x") as opened, pytest.raises(ValueError, match="dncnn: was not scored on test of track noise"):
-        register(opened, project)
+def test_where_nothing_is_registered_there_is_no_champion(project):
+    with store.opened("x") as opened:
+        assert champion.current(opened, NAME) is None
+        project.register(opened, project.verdict("challenger"))
+        assert champion.current(opened, NAME) is None
+
+
+def test_the_champion_can_be_built_again_from_its_own_files(project):
+    digest = runs.digest(project.methods[0].outputs())
+    with store.opened("x") as opened:
+        project.register(opened)
+        project.train(seed=1)  # what lies in artifacts/ is another model by now
+        found = champion.current(opened, NAME)
+        assert found == champion.Current(NAME, "1", "dncnn", "noise", digest, "0123")
+        folder = champion.download(opened, found)
+        shutil.rmtree("mlruns/artifacts/models")
+        assert champion.download(opened, found) == folder  # fetched once
+    assert runs.digest([folder / "config.json", folder / "weights.safetensors"]) == digest
+    models.load(folder, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("harm", ["deleted", "changed"])
+def test_a_champion_whose_files_are_not_what_they_were_says_the_way_out(project, harm):
+    with store.opened("x") as opened:
+        project.register(opened)
+        (weights,) = Path("mlruns/artifacts/models").rglob("weights.safetensors")
+        if harm == "deleted":
+            shutil.rmtree(weights.parents[2])
+        else:
+            weights.write_bytes(b"other weights")
+        found = champion.current(opened, NAME)
+        with pytest.raises(RuntimeError, match=r"models:/xraydenoise/1, the champion: its files are .*; roll back, or take the alias"):
+            champion.download(opened, found)
+
+
+def test_reasons_longer_than_a_database_takes_are_cut(project):
+    with store.opened("x") as opened:
+        project.register(opened, project.verdict("champion", True, "dncnn", "x" * 6000))
+        assert len(opened.client.get_model_version(NAME, "1").description) == champion.DESCRIPTION
 
 
 def test_the_requirements_name_every_package_that_the_code_in_the_model_imports():
-    source = Path(champion.__file__).parent
-    files = [source / "pyfunc.py", source.parent / "kinds.py", *(source.parent / "models").rglob("*.py")]
+    root = Path(package.__file__).parents[1]
+    parts = [root / part for part in package.CODE]
+    files = [Path(package.__file__).with_name("pyfunc.py")]
+    for part in parts:
+        files += part.rglob("*.py") if part.is_dir() else [part]
     imported = set()
     for node in (node for file in files for node in ast.walk(ast.parse(file.read_text()))):
         if isinstance(node, ast.Import):
             imported |= {name.name.partition(".")[0] for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             imported.add(str(node.module).partition(".")[0])
-    assert imported - set(sys.stdlib_module_names) - {"xraydenoise"} <= set(champion.PACKAGES)
-    assert not [line for line in champion.requirements() if "+" in line]
+    known = {"opencv-python-headless": "cv2"}
+    assert imported - set(sys.stdlib_module_names) - {"xraydenoise"} == {known.get(name, name) for name in package.PACKAGES}
+    assert not [line for line in package.requirements() if "+" in line or "==" not in line]

@@ -1,5 +1,6 @@
 """The mirror: one run a recipe, found again and never logged twice, whatever happened in between."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -21,36 +22,38 @@ def curve(opened: store.Store, run, key: str = "loss") -> list[tuple[int, float]
     return [(point.step, point.value) for point in opened.client.get_metric_history(run.info.run_id, f"curve/{key}")]
 
 
-def test_a_finished_project_becomes_a_run_a_method_and_one_comparison(project):
+def test_a_finished_project_becomes_a_run_a_method_under_one_of_the_pipeline(project):
     Path("logs").mkdir()
-    Path("logs/train-dncnn.json").write_text(json.dumps({"seconds": 12.5, "device": "cpu", "resumed": False}))
+    system = {"cpu_utilization_percentage": 93.5, "gpu_0_memory_usage_megabytes": 512}
+    Path("logs/train-dncnn.json").write_text(json.dumps({"seconds": 12.5, "device": "cpu", "resumed": False, "system": system}))
+    Path("dvc.lock").write_text("schema: '2.0'\n")
     with store.opened("x") as opened:
-        mirror.everything(opened, project.methods)
+        project.mirror(opened)
         found = shown(opened)
         assert {name: [run.info.status for run in runs] for name, runs in found.items()} == {
+            "pipeline": ["FINISHED"],
             "dncnn": ["FINISHED"],
             "median (noise)": ["FINISHED"],
-            "comparison": ["FINISHED"],
         }
         (trained,) = found["dncnn"]
         assert trained.data.params["model.steps"] == "30"
         assert trained.data.params["model.network.kind"] == "dncnn"
         assert trained.data.tags["track"] == "noise"
+        assert trained.data.tags["dvc.lock"] == hashlib.sha256(b"schema: '2.0'\n").hexdigest()
         assert trained.data.metrics["test/all/gain_psnr"] == 2.0
-        assert trained.data.metrics["val/gaussian_10/ssim"] == 0.8
+        assert trained.data.metrics["test/gaussian_10/gain_psnr_low"] == 1.5
+        assert trained.data.metrics["val/gaussian_10/ms_ssim"] == 0.9
         assert trained.data.metrics["time/train/seconds"] == 12.5
-        assert "time/train/resumed" not in trained.data.metrics
+        assert trained.data.metrics["system/cpu_utilization_percentage"] == 93.5
+        assert trained.data.metrics["system/gpu_0_memory_usage_megabytes"] == 512
+        assert not [key for key in trained.data.metrics if key.startswith("time/train/system") or key == "time/train/resumed"]
         assert curve(opened, trained) == [(10, 0.5), (20, 0.25), (30, 0.125)]
         assert curve(opened, trained, "val_psnr") == [(20, 21.5)]
-        logged = {file.path for file in opened.client.list_artifacts(found["comparison"][0].info.run_id)}
-        assert logged == {"ranking.parquet", "report.md", "protocols", "data"}
-        told = {file.path for file in opened.client.list_artifacts(found["comparison"][0].info.run_id, "data")}
-        assert told == {"data/card.json", "data/card.md", "data/leakage.json"}
 
 
 def test_the_dataset_card_is_the_dataset_of_every_run(project):
     with store.opened("x") as opened:
-        mirror.everything(opened, project.methods)
+        project.mirror(opened)
         datasets = [used.dataset for runs in shown(opened).values() for run in runs for used in run.inputs.dataset_inputs]
         assert [(used.name, used.digest) for used in datasets] == [("chests + inbox", "c0ffee")] * 3
         assert json.loads(datasets[0].profile)["pictures"] == 12
@@ -58,10 +61,10 @@ def test_the_dataset_card_is_the_dataset_of_every_run(project):
 
 def test_mirroring_again_logs_nothing(project):
     with store.opened("x") as opened:
-        assert mirror.everything(opened, project.methods) != []
+        assert project.mirror(opened, project.shown()) != []
         first = snapshot(opened)
         for _ in range(3):
-            assert mirror.everything(opened, project.methods) == []
+            assert project.mirror(opened, project.shown()) == []
             assert mirror.trainings(opened, project.methods) == []
         assert snapshot(opened) == first
 
@@ -89,7 +92,7 @@ def test_a_training_is_live_and_the_same_run_finishes(empty):
 
 def test_what_an_older_training_left_is_not_taken_for_the_current_one(project):
     with store.opened("x") as opened:
-        mirror.everything(opened, project.methods)
+        project.mirror(opened)
         changed = [project.method("dncnn", train={"batch": 8}), project.methods[1]]
         assert mirror.trainings(opened, changed) == []
         assert len(shown(opened)["dncnn"]) == 1
@@ -128,20 +131,20 @@ def test_the_runs_of_another_clone_on_the_same_server_are_left_alone(empty):
 
 def test_other_weights_under_the_same_recipe_are_another_run(project):
     with store.opened("x") as opened:
-        mirror.everything(opened, project.methods)
+        project.mirror(opened)
         project.train(seed=1)
-        mirror.everything(opened, project.methods)
+        project.mirror(opened)
         assert [run.info.status for run in shown(opened)["dncnn"]] == ["FINISHED", "FINISHED"]
 
 
 def test_a_new_evaluation_of_the_same_weights_shows_in_the_same_run(project):
     with store.opened("x") as opened:
-        mirror.everything(opened, project.methods)
+        project.mirror(opened)
         project.compare({"dncnn": 3.0, "median": 0.0})
-        assert "dncnn: 16 metrics" in mirror.everything(opened, project.methods)
+        assert "dncnn: 16 metrics" in project.mirror(opened)
         found = shown(opened)
         assert [run.data.metrics["test/all/gain_psnr"] for run in found["dncnn"]] == [3.0]
-        assert len(found["comparison"]) == 2
+        assert len(found["pipeline"]) == 2
 
 
 def test_a_long_curve_is_logged_in_whole_rows(empty):
@@ -160,12 +163,12 @@ def test_a_method_that_was_not_mirrored_has_no_run(project):
 
 def test_a_comparison_that_is_missing_says_what_to_run(empty):
     with store.opened("x") as opened, pytest.raises(FileNotFoundError, match="run the stage that writes it"):
-        mirror.everything(opened, empty.methods)
+        empty.mirror(opened)
 
 
 def test_an_infinite_psnr_is_logged_once(project):
     path = Path("artifacts/compare/ranking.parquet")
     pd.read_parquet(path).assign(psnr=float("inf")).to_parquet(path)
     with store.opened("x") as opened:
-        mirror.everything(opened, project.methods)
-        assert mirror.everything(opened, project.methods) == []
+        project.mirror(opened)
+        assert project.mirror(opened) == []

@@ -1,12 +1,19 @@
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from xraydenoise import contracts, params
-from xraydenoise.data import store
+from xraydenoise import contracts, models, params
+from xraydenoise.data import card, leakage, store
+from xraydenoise.labelling import audit, worst
+from xraydenoise.noise import gaussian
+from xraydenoise.stages import baseline, compare, evaluate
 
 SAMPLE = Path(__file__).parents[2] / "profiles/sample.yaml"
 LABELS = ("clear", "opacity", None, "clear", None, "opacity")  # of the patients of `tracks`
@@ -23,9 +30,14 @@ def smooth(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 def degraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of its own, the current folder, as the degrade stages leave it: six patients of val and of test, two pictures each."""
     monkeypatch.chdir(tmp_path)
+    degrade(tmp_path)
+    return tmp_path
+
+
+def degrade(root: Path) -> None:
     rng = np.random.default_rng(0)
     for track, sigmas in SIGMAS.items():
-        learnt, drawn = tmp_path / "artifacts/tracks" / track, tmp_path / "artifacts/degrade" / track
+        learnt, drawn = root / "artifacts/tracks" / track, root / "artifacts/degrade" / track
         learnt.mkdir(parents=True)
         drawn.mkdir(parents=True)
         rows, clean = [], []
@@ -44,22 +56,117 @@ def degraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                     kept = {name: value for name, value in row.items() if name != "label"}
                     noisy.append(kept | {"condition": condition, "seed": 0, "offset": pixels.append(draw)})
         contracts.write(pd.DataFrame(noisy), drawn / "manifest.parquet", contracts.Degraded)
-    return tmp_path
 
 
 @pytest.fixture
 def small(degraded: Path) -> Callable[..., params.Params]:
+    """`small_params`, in a project as the degrade stages leave it."""
+    return small_params
+
+
+@pytest.fixture
+def described(degraded: Path) -> Path:
+    """The same project with what ingest, label and protocols leave besides."""
+    describe(degraded)
+    return degraded
+
+
+@pytest.fixture(scope="module")
+def compared_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project as compare leaves it, made once: networks of random weights, and a median filter whose scores are 15 dB too low."""
+    root = tmp_path_factory.mktemp("compared") / "project"
+    root.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        degrade(root)
+        describe(root)
+        chosen = small_params()
+        for name, model in chosen.models.items():
+            untrained(root / "artifacts/train" / name, model.network, seed=0)
+            evaluate.run(chosen, name)
+        for name in chosen.baselines:
+            baseline.run(chosen, name)
+        path = root / "artifacts/evaluate/median/scores.parquet"
+        scores = contracts.read(path, contracts.Scores)
+        contracts.write(scores.assign(psnr=scores["psnr"] - 15, ssim=scores["ssim"] / 20), path, contracts.Scores)
+        compare.run(chosen)
+    return root
+
+
+@pytest.fixture
+def compared(compared_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of `compared_once`, the current folder, with no MLflow yet."""
+    root = tmp_path / "project"
+    shutil.copytree(compared_once, root)
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return root
+
+
+@pytest.fixture
+def small_of_stages() -> Callable[..., params.Params]:
+    return small_params
+
+
+@pytest.fixture
+def untrained_of_stages() -> Callable[..., None]:
+    return untrained
+
+
+def untrained(folder: Path, network: models.Network, seed: int) -> None:
+    """A network with small random weights as training leaves it: it hardly changes a picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    built = models.initialised(network, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in built.parameters():
+        torch.nn.init.normal_(parameter, std=0.02, generator=generator)
+    save_file(built.state_dict(), folder / "weights.safetensors")
+    (folder / "config.json").write_text(json.dumps({"network": network.model_dump(mode="json"), "steps": 1}), encoding="utf-8")
+    curves = folder.parents[1] / "curves"
+    curves.mkdir(exist_ok=True)
+    (curves / f"{folder.name}.csv").write_text("step,loss,learning_rate,val_psnr\n100,0.01,0.001,25.0\n")
+
+
+def describe(root: Path) -> None:
+    """The manifest, the proof and the card of ingest; the audit of labels; a published comparison."""
+    frame = contracts.read(root / "artifacts/tracks/noise/manifest.parquet", contracts.Track)
+    native = {"native_height": frame["height"], "native_width": frame["width"], "spacing": np.nan, "bits": 16}
+    frame = frame.assign(burned_in=False, named=True, source="clinic", file="a.png", view=None, label=None, licence="CC BY 4.0", **native)
+    ingested, labelled, protocols = root / "artifacts/ingest", root / "artifacts/label", root / "artifacts/protocols"
+    for folder in (ingested, labelled, protocols):
+        folder.mkdir()
+    contracts.write(frame, ingested / "manifest.parquet", contracts.Images)
+    contracts.write(contracts.empty(contracts.Quarantine), ingested / "quarantine.parquet", contracts.Quarantine)
+    proof = leakage.prove(frame, {patient: patient for patient in frame["patient"]}, [], [], 0.94)
+    (ingested / "leakage.json").write_text(json.dumps(proof))
+    origins = pd.DataFrame({"source": ["clinic"], "kind": "folder", "origin": "folder clinic", "licence": "CC BY 4.0"})
+    pixels = store.open_store(root / "artifacts/tracks/noise/targets.npy")
+    (ingested / "card.json").write_text(json.dumps(card.describe(frame, contracts.empty(contracts.Quarantine), origins, pixels)))
+    label, why = np.full((8, 8), 30000, np.uint16), "added .05 is over .035"
+    worst.save(labelled / "worst.npz", [worst.Pair("enhanced0001", why, label, label + 99)])
+    numbers = dict.fromkeys([name for name in audit.Audit.to_schema().columns if name not in ("image", "preset", "vetoed", "reason")], 0.5)
+    audited = pd.DataFrame([{"image": "enhanced0001", "preset": "dark", "vetoed": True, "reason": why, **numbers}])
+    contracts.write(audited, labelled / "audit.csv", audit.Audit)
+    (protocols / "c.md").write_text("# Protocol C\n")
+
+
+def small_params(**sections: object) -> params.Params:
     """The profile `sample`, less all but the first model of each track, for the CPU; keywords replace whole sections."""
-
-    def small(**sections: object) -> params.Params:
-        whole = params.load(SAMPLE)
-        first = {model.track: name for name, model in reversed(whole.models.items())}
-        machine = whole.machine.model_copy(update={"device": "cpu", "threads": 1})  # two would wait on each other on a busy machine
-        models = {name: whole.models[name] for name in first.values()}
-        evaluate = params.EvaluateConfig(pictures=2, tune_images=4)
-        return whole.model_copy(update={"machine": machine, "models": models, "evaluate": evaluate, **sections})
-
-    return small
+    whole = params.load(SAMPLE)
+    first = {model.track: name for name, model in reversed(whole.models.items())}
+    machine = whole.machine.model_copy(update={"device": "cpu", "threads": 1})  # two would wait on each other on a busy machine
+    learners = {name: whole.models[name] for name in first.values()}
+    disc = {"radius": 4.0, "contrast": 0.05, "blur": 1.0}
+    repeats = {"pictures": 2, "draws": 6, "side": 32, "disc": disc}
+    sweep = {"pictures": 2, "gaussian": [0.05, 0.2], "quantum": [20.0, 200.0], "full_dose": 200.0}
+    examined = params.EvaluateConfig.model_validate({"pictures": 2, "tune_images": 4, "repeats": repeats, "sweep": sweep})
+    conditions = {
+        "noise": {name: gaussian.Config(kind="gaussian", mean=0.0, sigma=sigma, clip=True) for name, sigma in SIGMAS["noise"].items()},
+        "enhanced": whole.conditions["enhanced"],
+    }
+    baselines = {name: whole.baselines[name] for name in ("noisy", "median", "total_variation")}
+    changed = {"baselines": baselines, "machine": machine, "models": learners, "evaluate": examined, "conditions": conditions}
+    return whole.model_copy(update={**changed, **sections})
 
 
 @pytest.fixture

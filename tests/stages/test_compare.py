@@ -10,24 +10,23 @@ import pytest
 from xraydenoise import contracts
 from xraydenoise.data import splits
 from xraydenoise.params import Params
-from xraydenoise.stages import baseline, compare, scoring
+from xraydenoise.stages import baseline, compare, examination, scoring
 
 Small = Callable[..., Params]
 
 
 @pytest.fixture
-def scored(small: Small) -> Params:
+def scored(small: Small, described: Path) -> Params:
     """All methods scored; what stands for a model averages five pixels square, which suits the smooth pictures."""
     chosen = small()
     for name in chosen.baselines:
         baseline.run(chosen, name)
     for name, model in chosen.models.items():
-        scoring.score(name, [scoring.Track(model.track)], partial(mean, 5), {}, 2, 2, "cpu")
-    frame = contracts.read(Path("artifacts/tracks/noise/manifest.parquet"), contracts.Track)
-    native = {"native_height": frame["height"], "native_width": frame["width"], "spacing": np.nan, "bits": 16}
-    frame = frame.assign(burned_in=False, named=True, source="clinic", file="a.png", view=None, label=None, licence="CC BY 4.0", **native)
-    Path("artifacts/ingest").mkdir()
-    contracts.write(frame, Path("artifacts/ingest/manifest.parquet"), contracts.Images)
+        track = scoring.Track(model.track)
+        scoring.score(name, [track], partial(mean, 5), {}, 2, 2, "cpu")
+        if model.track == "noise":
+            examination.repeated(name, track, lambda _: partial(mean, 5, "", ""), chosen)
+            examination.swept(name, track, lambda _: partial(mean, 5, "", ""), chosen)
     return chosen
 
 
@@ -41,7 +40,10 @@ def test_everything_that_is_promised_is_written(scored: Params) -> None:
     found = sorted(path.name for path in Path("artifacts/compare").iterdir())
     figures = ["gain-enhanced.png", "gain-noise.png"]
     figures += ["pictures-enhanced-system_a.png", "pictures-noise-gaussian_05.png", "pictures-noise-gaussian_20.png"]
-    assert found == sorted([*figures, "gain.csv", "ranking.csv", "ranking.md", "ranking.parquet", "report.md"])
+    figures += ["curves-gaussian.png", "curves-quantum.png"]
+    tables = ["cost", "curves", "detectability", "differences", "gain", "groups", "ranking", "spectra"]
+    files = ["ranking.md", "ranking.parquet", "report.html", "report.md", *(f"{name}.csv" for name in tables)]
+    assert found == sorted([*figures, *files])
     report = Path("artifacts/compare/report.md").read_text(encoding="utf-8")
     assert all(f"({name})" in report for name in figures)
     assert "| clinic | CC BY 4.0 |" in report
@@ -113,3 +115,23 @@ def test_a_method_that_was_scored_on_another_test_set_stops_the_comparison(score
     contracts.write(images[images["image"] != images.loc[images["split"] == "test", "image"].iloc[0]], path, contracts.Images)
     with pytest.raises(ValueError, match=rf"artifacts/evaluate/.*: under gaussian_05 it was scored on the test set {identity}, not "):
         compare.run(scored)
+
+
+def test_the_page_shows_the_ranking_the_cases_the_labels_and_the_proof(scored: Params) -> None:
+    compare.run(scored)
+    page = Path("artifacts/compare/report.html").read_text(encoding="utf-8")
+    noise = next(name for name, model in scored.models.items() if model.track == "noise")
+    identity = json.loads(Path("artifacts/metrics.json").read_text())["test_set"]
+    assert all(text in page for text in (noise, identity, "added .05 is over .035", "CC BY 4.0", "Not for diagnostic use"))
+    assert '"kind": "worst"' in page
+    assert "http://" not in page.replace("http://www.w3.org/", "")
+
+
+def test_the_report_says_what_can_be_told_apart_and_what_discs_are_found(scored: Params) -> None:
+    compare.run(scored)
+    text = Path("artifacts/compare/report.md").read_text(encoding="utf-8")
+    assert all(f"## {title}" in text for title in ("What can be told apart", "Faint discs, bias and residual noise", "Cost"))
+    groups = contracts.read(Path("artifacts/compare/groups.csv"), contracts.Groups)
+    assert set(groups.loc[groups["track"] == "noise", "method"]) >= {"median", "total_variation"}
+    curves = contracts.read(Path("artifacts/compare/curves.csv"), contracts.Curves)
+    assert sorted(curves.loc[curves["family"] == "quantum", "level"].unique()) == [10.0, 100.0]  # % of the full dose

@@ -1,96 +1,151 @@
-"""The stages register and sync on a small project with the params of the sample profile."""
+"""The stages register and sync on a small compared project: the gate, the champion, MLflow."""
 
 import json
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from safetensors.torch import save_file
 
 from xraydenoise import contracts, params
-from xraydenoise.stages import register, sync
+from xraydenoise.__main__ import main
+from xraydenoise.params import Params
+from xraydenoise.registry import rollback, store
+from xraydenoise.stages import evaluate, gate, register, sync
 
-SAMPLE = Path(__file__).parents[2] / "profiles/sample.yaml"
+MODEL = "dncnn"  # of track noise
 
 
 @pytest.fixture
-def sample(tmp_path, monkeypatch) -> params.Params:
-    """A project in which dncnn is trained and compared, and the current folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    checked = params.load(SAMPLE)
-    for folder in ("tracks/noise", "tracks/enhanced", "train/dncnn", "curves", "evaluate/dncnn", "compare", "protocols"):
-        Path("artifacts", folder).mkdir(parents=True)
-    for track in contracts.TRACKS:
-        contracts.write(contracts.empty(contracts.Track), Path("artifacts/tracks", track, "manifest.parquet"), contracts.Track)
-    network = checked.models["dncnn"].network
-    save_file(network.build().state_dict(), "artifacts/train/dncnn/weights.safetensors")
-    Path("artifacts/train/dncnn/config.json").write_text(json.dumps({"network": network.model_dump()}))
-    Path("artifacts/curves/dncnn.csv").write_text("step,loss,learning_rate,val_psnr\n100,0.01,0.001,25.0\n")
-    contracts.write(contracts.empty(contracts.Scores), Path("artifacts/evaluate/dncnn/scores.parquet"), contracts.Scores)
-    Path("artifacts/ingest").mkdir()
-    register.PROOF.write_text(json.dumps({"splits": {"test": {"identity": "0123"}}}))
-    compare(1.5)
-    return checked
+def ready(compared: Path, small_of_stages) -> Params:
+    """The params of the compared project, whose model passes every audit."""
+    chosen = small_of_stages()
+    audits = chosen.gate.audits.model_copy(update={"added_detail": 1.0, "fixed_pattern": 1.0, "noise_gain": 10.0})
+    return chosen.model_copy(update={"gate": chosen.gate.model_copy(update={"audits": audits})})
 
 
-def compare(gain: float) -> None:
-    """A ranking in which dncnn gains so many dB on val and test."""
-    row = {"track": "noise", "condition": "all", "method": "dncnn", "images": 2, "patients": 1, "psnr": 28.0, "ssim": 0.8, "mse": 0.002}
-    row |= {"gain_psnr": gain, "gain_psnr_low": gain - 1, "gain_psnr_high": gain + 1}
-    row |= {"gain_ssim": 0.1, "gain_ssim_low": 0.0, "gain_ssim_high": 0.2}
-    ranking = pd.DataFrame([{**row, "split": "val"}, {**row, "split": "test"}])
-    contracts.write(ranking, Path("artifacts/compare/ranking.parquet"), contracts.Ranking)
+def verdict() -> dict:
+    return json.loads(register.VERDICT.read_text(encoding="utf-8"))
 
 
-def test_register_says_what_was_registered_and_how_to_load_it(sample, capfd):
-    register.run(sample)
-    printed, errors = capfd.readouterr()
-    first, second = printed.splitlines()
-    assert first.startswith(
-        "registered dncnn, chosen on val, as models:/xraydenoise@champion: it beats the median filter on test: +1.50 dB"
-    )
-    assert "mlflow.pyfunc.load_model('models:/xraydenoise@champion')" in second
-    assert "make ui" in second
-    assert errors == ""
+def aliases() -> dict[str, str]:
+    with store.opened("xraydenoise") as opened:
+        return {name: str(version) for name, version in opened.client.get_registered_model("xraydenoise").aliases.items()}
 
 
-def test_registering_again_writes_the_same_record_and_registers_nothing(sample):
-    register.run(sample)
+def another(chosen: Params, untrained_of_stages) -> None:
+    """The model trained again, to other weights, and scored."""
+    untrained_of_stages(Path("artifacts/train", MODEL), chosen.models[MODEL].network, seed=1)
+    evaluate.run(chosen, MODEL)
+
+
+def test_a_first_model_that_beats_the_median_everywhere_becomes_champion_and_the_verdict_is_told(ready, capfd):
+    register.run(ready)
+    printed = capfd.readouterr().out
+    assert f"{MODEL} is promoted to champion" in printed
+    assert "mlflow.pyfunc.load_model('models:/xraydenoise@champion')" in printed
+    assert (verdict()["promoted"], verdict()["alias"], verdict()["champion"]) == (True, "champion", None)
+    conditions = {(check["check"], check["condition"], check["metric"]) for check in verdict()["checks"]}
+    assert {("gain", condition, metric) for condition in ("gaussian_05", "gaussian_20") for metric in ("psnr", "ssim")} <= conditions
+    assert {"finite", "deterministic", "added_detail", "fixed_pattern", "noise_gain"} <= {check["check"] for check in verdict()["checks"]}
+    assert register.TABLE.read_text() in printed
+    assert "Not for diagnostic use" in Path("artifacts/register/model_card.md").read_text()
+    identity = json.loads(Path("artifacts/metrics.json").read_text())["test_set"]
+    assert json.loads(register.RECORD.read_text())["test_set"] == identity
+    assert main(["verdict"]) == 0
+
+
+def test_registering_again_writes_the_same_record_and_registers_nothing(ready):
+    register.run(ready)
     record = register.RECORD.read_bytes()
-    assert json.loads(record)["test_set"] == "0123"
-    register.run(sample)
+    register.run(ready)
     assert register.RECORD.read_bytes() == record
+    assert verdict()["reasons"][0].startswith(f"{MODEL} is the champion already")
     assert len(list(Path("mlruns/artifacts/models").iterdir())) == 1
 
 
-def test_the_record_of_another_clone_is_the_same(sample, tmp_path, monkeypatch):
-    register.run(sample)
-    record = register.RECORD.read_bytes()
-    assert json.loads(record)["test_set"] == "0123"
-    other = tmp_path.rename(tmp_path.with_name("other"))
-    (other / "mlruns").rename(other / "mlruns of the first")
-    monkeypatch.chdir(other)
-    register.run(sample)
-    assert register.RECORD.read_bytes() == record
-
-
-def test_a_model_that_does_not_beat_the_median_filter_becomes_challenger_and_the_reason_is_printed(sample, capfd):
-    compare(-0.5)
-    register.run(sample)
+def test_a_model_that_loses_to_the_median_somewhere_becomes_challenger_with_the_reason(ready, capfd):
+    path = Path("artifacts/evaluate/median/scores.parquet")
+    scores = contracts.read(path, contracts.Scores)
+    scores.loc[scores["condition"] == "gaussian_20", "psnr"] += 30
+    contracts.write(scores, path, contracts.Scores)
+    register.run(ready)
     assert json.loads(register.RECORD.read_text())["alias"] == "challenger"
-    assert "@challenger: it does not beat the median filter on test: -0.50 dB" in capfd.readouterr().out
+    assert f"{MODEL} against the median filter in gaussian_20: PSNR" in capfd.readouterr().out
+    assert main(["verdict"]) == 2
 
 
-def test_sync_is_quiet_unless_it_logs_something(sample, capfd):
-    sync.run(sample)
+def test_a_model_that_fails_an_audit_becomes_challenger(ready):
+    audits = ready.gate.audits.model_copy(update={"noise_gain": 1.0, "fixed_pattern": 1e-9})
+    register.run(ready.model_copy(update={"gate": ready.gate.model_copy(update={"audits": audits})}))
+    assert verdict()["alias"] == "challenger"
+    assert any("fails the audit fixed_pattern" in reason for reason in verdict()["reasons"])
+
+
+def test_the_standing_champion_is_scored_again_on_the_same_pictures_and_stays_unless_beaten(ready, untrained_of_stages):
+    register.run(ready)
+    first = aliases()["champion"]
+    another(ready, untrained_of_stages)
+    register.run(ready)
+    assert (verdict()["promoted"], verdict()["champion"]) == (False, gate.CHAMPION)
+    assert {"not_worse", "better"} <= {check["check"] for check in verdict()["checks"]}
+    assert aliases() == {"champion": first, "challenger": str(int(first) + 1)}
+    assert main(["verdict"]) == 2
+
+
+def test_a_rolled_back_champion_gives_its_place_to_the_one_before_with_tags_that_say_why(ready, untrained_of_stages, capsys):
+    lenient = ready.gate.model_copy(update={"margin_psnr": 99.0, "margin_ssim": 1.0})
+    register.run(ready)
+    first = aliases()["champion"]
+    another(ready, untrained_of_stages)
+    path = Path("artifacts/evaluate", MODEL, "scores.parquet")
+    scores = contracts.read(path, contracts.Scores)
+    better = scores.assign(psnr=scores["psnr"] + 3, ssim=scores["ssim"] + (1 - scores["ssim"]) / 2)
+    contracts.write(better, path, contracts.Scores)
+    patients = ready.compare.model_copy(update={"confidence": 0.6})  # six patients allow no smaller p
+    register.run(ready.model_copy(update={"gate": lenient, "compare": patients}))
+    assert verdict()["promoted"], verdict()["reasons"]
+    second = aliases()["champion"]
+    assert first != second
+    (Path("params.yaml")).write_text((Path(__file__).parents[2] / "params.yaml").read_text())
+    assert main(["rollback", "--reason", "blurs calcifications"]) == 0
+    assert f"(version {first}) again, instead of {MODEL} (version {second}): blurs calcifications" in capsys.readouterr().out
+    assert aliases()["champion"] == first
+    with store.opened("xraydenoise") as opened:
+        assert opened.client.get_model_version("xraydenoise", second).tags["rolled_back_because"] == "blurs calcifications"
+        with pytest.raises(ValueError, match="no version was champion before it"):
+            rollback.rollback(opened, "xraydenoise", "again")
+
+
+def test_a_verdict_that_was_not_reached_yet_says_what_to_type(ready, capsys):
+    assert main(["verdict"]) == 1
+    assert "verdict.txt: not there yet; `make run` writes it" in capsys.readouterr().err
+
+
+def test_every_method_shows_the_same_pictures_under_the_same_numbers(ready):
+    shown = register.shown(sync.methods(ready))
+    places = {
+        title: [(one.condition, one.number) for one in each] for title, each in shown.items() if title.endswith("(noise)") or title == MODEL
+    }
+    assert len(places) == 4
+    assert len({tuple(each) for each in places.values()}) == 1
+    assert set(shown[MODEL][0].layers) == {"noisy", "denoised", "truth", "residual"}
+
+
+def test_sync_is_quiet_unless_it_logs_something(ready, capfd):
+    chosen = ready
+    sync.run(chosen)
     assert capfd.readouterr() == ("", "")
-    Path("work/train/unet").mkdir(parents=True)
-    Path("work/train/unet/history.csv").write_text("step,loss,learning_rate,val_psnr\n100,0.01,0.001,25.0\n")
-    sync.run(sample)
-    assert capfd.readouterr() == ("MLflow: unet: 1 points of its curve\n", "")
-    sync.run(sample)
+    Path("work/train", MODEL).mkdir(parents=True)
+    Path("work/train", MODEL, "history.csv").write_text("step,loss,learning_rate,val_psnr\n100,0.01,0.001,25.0\n")
+    sync.run(chosen)
+    assert capfd.readouterr() == (f"MLflow: {MODEL}: 1 points of its curve\n", "")
+    sync.run(chosen)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.fixture
+def sample(compared: Path) -> Params:
+    """The whole profile, in the compared project."""
+    return params.load(Path(__file__).parents[2] / "profiles/sample.yaml")
 
 
 def test_a_changed_entry_changes_the_recipe_of_its_model_alone(sample):

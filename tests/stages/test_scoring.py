@@ -69,7 +69,12 @@ def test_what_an_earlier_run_left_is_gone(degraded: Path) -> None:
     Path("artifacts/evaluate/blur").mkdir(parents=True)
     Path("artifacts/evaluate/blur/old.txt").touch()
     score()
-    assert sorted(path.name for path in Path("artifacts/evaluate/blur").iterdir()) == ["pictures.npy", "pictures.parquet", "scores.parquet"]
+    assert sorted(path.name for path in Path("artifacts/evaluate/blur").iterdir()) == [
+        "pictures.npy",
+        "pictures.parquet",
+        "scores.parquet",
+        "spectra.parquet",
+    ]
 
 
 def test_timings_lie_in_the_log_alone(degraded: Path) -> None:

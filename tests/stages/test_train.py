@@ -73,7 +73,9 @@ def test_a_second_run_writes_the_same_bytes_and_leaves_no_work(short) -> None:
 def test_timings_go_to_the_log_and_nowhere_else(short) -> None:
     train.run(short(), "dncnn")
     log = json.loads(Path("logs/train-dncnn.json").read_text())
-    assert log.keys() == {"seconds", "steps", "steps_per_second", "device", "resumed"}
+    assert log.keys() == {"seconds", "steps", "steps_per_second", "device", "resumed", "system"}
+    assert 0 < log["system"]["system_memory_usage_megabytes"] < 1e5
+    assert log["system"]["cpu_utilization_percentage"] > 0
     assert log["steps"] == 20
     assert not log["resumed"]
 

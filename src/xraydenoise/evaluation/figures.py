@@ -61,6 +61,27 @@ def gains(ranking: pd.DataFrame, title: str, path: Path) -> None:
     _save(figure, path)
 
 
+def curves(table: pd.DataFrame, label: str, title: str, path: Path) -> None:
+    """PSNR of each method against the level, with intervals; `table` is contracts.Curves of one family, `label` what its level is."""
+    figure, axes = _one(7.5, 4.6)
+    methods = list(table.groupby("method")["psnr"].mean().sort_values(ascending=False).index)
+    for place, method in enumerate(methods):
+        own = table[table["method"] == method]
+        axes.plot(own["level"], own["psnr"], marker=MARKERS[place // COLOURS % len(MARKERS)], markersize=4, linewidth=1.2, label=method)
+        axes.fill_between(own["level"], own["psnr_low"], own["psnr_high"], alpha=0.12, linewidth=0)
+    axes.set_xscale("log")
+    levels = sorted(table["level"].unique())
+    axes.set_xticks(levels, [f"{level:g}" for level in levels])
+    axes.minorticks_off()
+    axes.set_xlabel(label)
+    axes.set_ylabel("PSNR, dB")
+    axes.set_title(title)
+    axes.grid(color="0.92")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    _save(figure, path)
+
+
 def protocol(means: pd.DataFrame, title: str, path: Path) -> None:
     """A panel a metric: each method's mean as a bar in groups of conditions, a diamond where a figure was published."""
     metrics_shown, methods = (list(dict.fromkeys(means[column])) for column in ("metric", "method"))

@@ -1,5 +1,6 @@
 """Which method is best: means over pictures, gains over the median filter with intervals, the choice on val. Tracks are never mixed."""
 
+import textwrap
 from collections.abc import Collection, Mapping
 from typing import cast
 
@@ -12,7 +13,7 @@ from xraydenoise.evaluation.statistics import FEW, bootstrap, units
 
 REFERENCE = "median"  # the method that gains are measured against
 ALL = "all"  # the condition that stands for the mean over conditions
-METRICS = ("psnr", "ssim", "mse")
+METRICS = ("psnr", "ssim", "mse", "ms_ssim", "edges")
 DECIMALS = 6  # kept in the ranking: beyond a thousandth of any interval, short of what other BLAS builds round differently
 
 
@@ -112,10 +113,13 @@ def count(images: int, patients: int) -> str:
     return f"{images} test image{'' if images == 1 else 's'} of {patients} patient{'' if patients == 1 else 's'}"
 
 
-def table(ranking: pd.DataFrame, models: Collection[str], seconds: Mapping[str, float]) -> str:
+def table(
+    ranking: pd.DataFrame, models: Collection[str], seconds: Mapping[str, float], ties: Mapping[str, Collection[str]] | None = None
+) -> str:
     """The result for a terminal, at most 100 columns wide: test, all conditions, a block a track, best first.
 
-    `seconds` an image are shown for the methods that have them. A star marks the model chosen on val.
+    `seconds` an image are shown for the methods that have them. A star marks the model chosen on val. `ties` names, for each track, the
+    methods that cannot be told apart from it (`significance.tied`).
     """
     chosen = best(ranking, models)
     rows = on_test(ranking)
@@ -132,5 +136,11 @@ def table(ranking: pd.DataFrame, models: Collection[str], seconds: Mapping[str, 
             gain = interval(*(row[column] for column in ("method", "gain_psnr", "gain_psnr_low", "gain_psnr_high")))
             time = f"{seconds[row['method']]:.3f}" if row["method"] in seconds else ""
             lines.append(f"  {star:1} {row['method']:{width}}  {row['psnr']:8.2f}  {row['ssim']:6.4f}  {gain:>26}  {time:>16}".rstrip())
+        if ties and track in chosen:
+            alike = ties[str(track)]
+            names = "all others, as test has too few patients" if len(alike) == len(block) - 1 else ", ".join(alike) or "none"
+            lines += textwrap.wrap(
+                f"not told apart from {chosen[str(track)]} on test: {names}", 100, initial_indent="  ", subsequent_indent="    "
+            )
         lines.append("")
     return "\n".join([*lines, "* chosen on val" if chosen else ""]).rstrip()

@@ -1,6 +1,7 @@
 """The comparison in words: what was compared on which pictures, how sure it is, and what each track can and cannot say."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -16,6 +17,14 @@ MEANING = {
 }
 
 
+class Section(NamedTuple):
+    """One more table, with what it means."""
+
+    title: str
+    text: str
+    table: pd.DataFrame  # of text, as it is shown
+
+
 def report(
     ranking: pd.DataFrame,
     scores: pd.DataFrame,
@@ -24,22 +33,26 @@ def report(
     chosen: Mapping[str, str],
     config: CompareConfig,
     figures: Mapping[str, Sequence[str]],
+    tables: Sequence[Section],
 ) -> str:
     """The whole report as Markdown.
 
-    `images` is the contracts.Images of ingest, `test_set` the identity of its test pictures, `chosen` the model chosen on val for each track that has one, `figures` the file names of
-    each track's figures, which lie beside the report.
+    `images` is the contracts.Images of ingest, `test_set` the identity of its test pictures, `chosen` the model chosen on val for each
+    track that has one, `figures` the file names of each track's figures, which lie beside the report, `tables` what else was measured.
     """
     parts = [
         "# Comparison",
         "*Not for diagnostic use.*",
         "PSNR (dB, data range 1), SSIM (7x7 uniform window) and MSE on predictions clipped to [0, 1]. Gains are paired with the median "
-        f"filter on the same noisy picture. Intervals are {config.confidence:.0%} percentile bootstrap intervals over {config.resamples} "
-        f"resamples of patients, or of images where a split has under {FEW} patients. The best model is chosen on val, never on test.",
+        f"filter on the same noisy picture. Intervals are {config.confidence:.0%} expanded percentile bootstrap intervals "
+        f"(Hesterberg 2015) over {config.resamples} resamples of patients, or of images where a split has under {FEW} patients. The best "
+        "model is chosen on val, never on test.",
     ]
     for track, rows in ranking.groupby("track", sort=False):
         parts += _track(str(track), rows, scores[scores["track"] == track], chosen)
         parts += [f"![{name.removesuffix('.png')}]({name})" for name in figures[str(track)]]
+    for section in tables:
+        parts += [f"## {section.title}", section.text, markdown(section.table)]
     parts += ["## Pictures", "Source and licence of every picture behind the numbers above:", _sources(images)]
     parts.append(
         f"Test set `{test_set}`: runs with this identity were scored on the same pictures. What was looked at to keep it apart from "

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field, model_validator
 
 from xraydenoise import kinds
-from xraydenoise.labelling import tiles, weights
+from xraydenoise.labelling import audit, tiles, weights
 
 
 class LabelConfig(kinds.Config):
@@ -20,16 +20,20 @@ class LabelConfig(kinds.Config):
     weights: str = Field(min_length=1)  # `package`, or the path or URL of the official .pth
     tile: int = Field(ge=64)  # px, largest side of a tile
     overlap: int = Field(ge=32)  # px that neighbouring tiles share and blend
-    max_shift: float = Field(gt=0, le=1)  # largest |mean(label) - mean(input)|, fraction of full scale
+    max_shift: float = Field(gt=0, le=1)  # largest |mean(label) - mean(input)|, fraction of full scale; beyond, the label is broken
+    veto: audit.Limits
+    max_vetoed: float = Field(ge=0, le=1)  # share of vetoed labels that the stage puts up with
 
     @model_validator(mode="after")
     def entries_agree(self) -> "LabelConfig":
-        """The package carries one network only; tiles are more than what they share."""
+        """The package carries one network only; tiles are more than what they share; what is vetoed is not yet broken."""
         if self.weights == weights.PACKAGE and self.network != "x4plus":
             url = weights.OFFICIAL[self.network].url
             raise ValueError(f"weights: the package carries x4plus alone, not {self.network}; give the path or URL of {url}")
         if self.overlap > self.tile // 2:
             raise ValueError(f"overlap: {self.overlap} px is more than half a tile of {self.tile} px; at most {self.tile // 2}")
+        if self.veto.shift > self.max_shift:
+            raise ValueError(f"veto.shift: {self.veto.shift:g} is more than max_shift, {self.max_shift:g}, which stops the stage")
         return self
 
 

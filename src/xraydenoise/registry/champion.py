@@ -1,125 +1,146 @@
-"""The registered model: logged with its weights and code, given the alias that it has earned."""
+"""The champion: which version it is, its weights, and what becomes of a candidate by the gate's verdict."""
 
+import hashlib
 import shutil
 import tempfile
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-import xraydenoise
-from xraydenoise.evaluation.ranking import on_test
-from xraydenoise.registry import mirror, runs
+from xraydenoise.evaluation.verdict import Verdict
+from xraydenoise.registry import package, runs, versions
 from xraydenoise.registry.runs import Method
 from xraydenoise.registry.store import Store
+from xraydenoise.registry.versions import CHALLENGER, CHAMPION, DIGEST
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-DIGEST = "xraydenoise.digest"  # tag of a version: its weights and config
-PACKAGES = ("mlflow", "numpy", "pydantic", "safetensors", "torch")  # what the code that travels with the model imports
-CODE = ("__init__.py", "kinds.py", "models")  # of this package; all that a network needs
-ALIASES = ("champion", "challenger")
+CARD = "model_card.md"
+DESCRIPTION = 5000  # characters that MLflow's databases have for it
+KEPT = Path("work/champion")  # copies of champions, a folder a digest
 
 
-def register(store: Store, name: str, method: Method, ranking: pd.DataFrame) -> dict[str, Any]:
-    """Register a trained model under `name`: as champion if it beats the median filter on test, else as challenger.
+@dataclass(frozen=True)
+class Current:
+    """The version that is champion."""
 
-    The same weights are registered once. Returns what is worth keeping, without ids and times. Raises ValueError where the model was not
-    scored on test.
+    name: str  # of the registered model
+    version: str
+    method: str
+    track: str
+    digest: str  # of its weights and config
+    test_set: str  # on which it was last registered; "" where an older release did
+
+
+def current(store: Store, name: str) -> Current | None:
+    """The champion of `name`, if there is one."""
+    found = versions.holder(store, name, CHAMPION)
+    if found is None:
+        return None
+    tags = found.tags
+    return Current(name, str(found.version), tags["model"], tags["track"], tags[DIGEST], tags.get("test_set", ""))
+
+
+def download(store: Store, champion: Current) -> Path:
+    """A local folder with the champion's config.json and weights.safetensors, fetched once from wherever MLflow keeps them.
+
+    Raises RuntimeError where they are gone, or are not those that were registered.
     """
-    gain, low, high = _gain(method, ranking)
-    alias = "champion" if gain > 0 else "challenger"
-    verb = "beats" if gain > 0 else "does not beat"
-    reason = f"{verb} the median filter on test: {gain:+.2f} dB PSNR, interval {low:+.2f} to {high:+.2f}"
-    digest = runs.digest(method.outputs())
-    found = _known(store, name, digest) or _log(store, name, method, digest)
-    if found.description != (text := f"{method.name} {reason}."):
-        store.client.update_model_version(name, str(found.version), text)
-    _alias(store, name, found, alias)
-    record: dict[str, Any] = {"name": name, "alias": alias, "model": method.name, "track": method.track, "digest": digest, "reason": reason}
-    return record | {"gain_psnr": gain, "gain_psnr_low": low, "gain_psnr_high": high}
-
-
-def requirements() -> list[str]:
-    """Pinned, without the local part of a version (2.13.0+cpu), which no package index has."""
-    return [f"{package}=={version(package).partition('+')[0]}" for package in PACKAGES]
-
-
-def _gain(method: Method, ranking: pd.DataFrame) -> tuple[float, float, float]:
-    """Over the median filter, on test, over all conditions: the mean and its interval, dB."""
-    rows = on_test(ranking)
-    rows = rows[(rows["track"] == method.track) & (rows["method"] == method.name)]
-    if rows.empty:
-        raise ValueError(f"{method.name}: was not scored on test of track {method.track}, so its gain over the median filter is unknown")
-    row = rows.iloc[0]
-    return float(row["gain_psnr"]), float(row["gain_psnr_low"]), float(row["gain_psnr_high"])
-
-
-def _known(store: Store, name: str, digest: str) -> "ModelVersion | None":
-    """The version that holds these weights already, if its files are still there."""
-    for found in store.client.search_model_versions(f"name = '{name}'"):
-        model = str(found.source).removeprefix("models:/")
-        if found.tags.get(DIGEST) == digest and store.client.list_logged_model_artifacts(model):
-            return found
-    return None
-
-
-def _log(store: Store, name: str, method: Method, digest: str) -> "ModelVersion":
-    """Log the model under its training's run and make a version of it."""
-    import mlflow
-    import numpy as np
-    from mlflow.entities import LoggedModelOutput
+    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types import Schema, TensorSpec
 
-    # MLflow's tensor types are strict in dtype and rank, and one signature must let through uint8, uint16 and floats, single pictures and
-    # batches. This type lets every array through; `predict` itself checks what it gets, and its errors say what it takes.
-    anything = Schema([TensorSpec(np.dtype(object), (-1,))])
-    client, run = store.client, mirror.of(store, method).info.run_id
-    logged = client.create_logged_model(store.experiment, name=method.name, source_run_id=run, tags={DIGEST: digest}, model_type="denoiser")
-    with tempfile.TemporaryDirectory() as folder:
-        mlflow.pyfunc.save_model(
-            Path(folder, "model"),
-            python_model=str(Path(__file__).with_name("pyfunc.py")),
-            artifacts={"trained": str(Path("artifacts/train", method.name).absolute())},
-            code_paths=[str(_code(Path(folder)))],
-            signature=ModelSignature(inputs=anything, outputs=anything),
-            input_example=np.full((1, 8, 8), 0.5, np.float32),
-            pip_requirements=requirements(),
-            mlflow_model=Model(run_id=run, model_id=logged.model_id, model_uuid=logged.model_id),
-        )
-        client.log_model_artifacts(logged.model_id, str(Path(folder, "model")))
-    client.finalize_logged_model(logged.model_id, "READY")
-    client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])
+    kept = KEPT / champion.digest
+    if runs.digest(_trained(kept)) == champion.digest:
+        return kept
+    uri = f"models:/{champion.name}/{champion.version}"
+    way_out = "roll back, or take the alias from it in MLflow's pages"
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=KEPT) as folder:
+        try:
+            files = store.client.get_model_version_download_uri(champion.name, champion.version)
+            download_artifacts(f"{files}/artifacts/{champion.method}", dst_path=folder)
+        except (MlflowException, OSError) as error:
+            raise RuntimeError(f"{uri}, the champion: its files are gone ({str(error).splitlines()[0]}); {way_out}") from error
+        loaded = next((path.parent for path in Path(folder).rglob("weights.safetensors")), Path(folder))
+        if runs.digest(_trained(loaded)) != champion.digest:
+            raise RuntimeError(f"{uri}, the champion: its files are not those that were registered; {way_out}")
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(loaded, kept)
+    return kept
+
+
+def register(store: Store, name: str, method: Method, verdict: Verdict, test_set: str, card: str) -> dict[str, str]:
+    """Register a trained model under `name`, its weights once, and give it the alias of the gate's verdict.
+
+    `card` is its model card, Markdown. Returns a record without ids, versions and times, so that it is the same in every clone.
+    Raises ValueError where the verdict is on another model, or takes no account of the champion that stands.
+    """
+    if verdict.candidate != method.name:
+        raise ValueError(f"{method.name}: the verdict is on {verdict.candidate}")
+    digest = runs.digest(method.outputs())
+    known = next((found for found in versions.search(store, name, digest) if versions.has_files(store, found)), None)
+    found = known or _version(store, name, method, digest)
+    versions.tag(store, found, test_set=test_set)
+    _explain(store, found, verdict, card)
+    if verdict.alias == CHAMPION:
+        _promote(store, found)
+    else:
+        _challenge(store, found)
+    return {"name": name, "alias": verdict.alias, "model": method.name, "track": method.track, "digest": digest, "test_set": test_set}
+
+
+def _trained(folder: Path) -> tuple[Path, Path]:
+    """What `Method.outputs` names, in another folder."""
+    return folder / "config.json", folder / "weights.safetensors"
+
+
+def _version(store: Store, name: str, method: Method, digest: str) -> "ModelVersion":
+    """Log the model and make a version of it."""
+    from mlflow.exceptions import MlflowException
+
+    model, run = package.log(store, method, {DIGEST: digest})
     try:
-        client.create_registered_model(name, description="Removes noise from radiographs. Not for diagnostic use.")
+        store.client.create_registered_model(name, description="Removes noise from radiographs. Not for diagnostic use.")
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     tags = {DIGEST: digest, "model": method.name, "track": method.track}
-    return client.create_model_version(name, f"models:/{logged.model_id}", run, tags=tags, model_id=logged.model_id)
+    return store.client.create_model_version(name, f"models:/{model}", run, tags=tags, model_id=model)
 
 
-def _code(folder: Path) -> Path:
-    """A copy of the code that the network needs, so that the model also loads where this package is another version, or missing."""
-    source, copy = Path(xraydenoise.__file__).parent, folder / "xraydenoise"
-    copy.mkdir()
-    for part in CODE:
-        if (source / part).is_dir():
-            shutil.copytree(source / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copyfile(source / part, copy / part)
-    return copy
+def _explain(store: Store, found: "ModelVersion", verdict: Verdict, card: str) -> None:
+    """Attach the model card, and the reasons as description. That a champion stays so hides no earlier reason."""
+    told = [*verdict.reasons, *verdict.warnings, f"The model card is {CARD} among its files. Not for diagnostic use."]
+    text = "\n\n".join(told)[:DESCRIPTION]
+    stays = verdict.alias == CHAMPION and not verdict.promoted
+    if found.description != text and not (found.description and stays):
+        store.client.update_model_version(found.name, str(found.version), text)
+    if found.tags.get(CARD) != (digest := hashlib.sha256(card.encode()).hexdigest()):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, CARD)
+            path.write_text(card, encoding="utf-8")
+            store.client.log_model_artifact(versions.model(found), str(path))
+        versions.tag(store, found, **{CARD: digest})
 
 
-def _alias(store: Store, name: str, found: "ModelVersion", alias: str) -> None:
-    """Point `alias` at the version, and take the other one from it. An older champion stays where a challenger comes."""
-    current = store.client.get_registered_model(name).aliases
-    for other in ALIASES:
-        if other != alias and str(current.get(other)) == str(found.version):
-            store.client.delete_registered_model_alias(name, other)
-    if str(current.get(alias)) != str(found.version):
-        store.client.set_registered_model_alias(name, alias, str(found.version))
+def _promote(store: Store, found: "ModelVersion") -> None:
+    """Make a version champion, and keep the way back: to the version that it replaces, or where both are alike, that one's own."""
+    old, line, at = versions.holder(store, found.name, CHAMPION), [], versions.now()
+    if versions.same(old, found):
+        return
+    if old is not None:
+        line = versions.before(old) if old.tags.get(DIGEST) == found.tags[DIGEST] else [str(old.version), *versions.before(old)]
+        versions.tag(store, old, replaced_at=at, replaced_by=str(found.version))
+    versions.tag(store, found, **{"promoted_at": at, versions.BEFORE: ",".join(line)})
+    store.client.set_registered_model_alias(found.name, CHAMPION, str(found.version))
+    if versions.same(versions.holder(store, found.name, CHALLENGER), found):
+        store.client.delete_registered_model_alias(found.name, CHALLENGER)
+
+
+def _challenge(store: Store, found: "ModelVersion") -> None:
+    """Make a version challenger. The champion stays in its place."""
+    if versions.same(versions.holder(store, found.name, CHAMPION), found):
+        raise ValueError(f"{found.tags['model']}: is the champion of {found.name}, of which the verdict does not know; give it to the gate")
+    if not versions.same(versions.holder(store, found.name, CHALLENGER), found):
+        store.client.set_registered_model_alias(found.name, CHALLENGER, str(found.version))

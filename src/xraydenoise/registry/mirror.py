@@ -1,25 +1,35 @@
 """The mirror: what DVC versions in artifacts/ as MLflow shows it. Calling it again logs nothing twice."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from xraydenoise import contracts
-from xraydenoise.registry import curves, runs
+from xraydenoise.evaluation.verdict import Verdict
+from xraydenoise.registry import curves, images, parent, runs
 from xraydenoise.registry.runs import Method
 from xraydenoise.registry.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-COMPARED = Path("artifacts/compare")
-PROTOCOLS = Path("artifacts/protocols")
-DATA = Path("artifacts/ingest")  # the dataset card, the proof that nothing leaks, the quarantine
 LOGS = Path("logs")
-SHOWN = ("psnr", "ssim", "mse", "gain_psnr", "gain_psnr_low", "gain_psnr_high", "gain_ssim", "gain_ssim_low", "gain_ssim_high")
+SHOWN = (
+    "psnr",
+    "ssim",
+    "mse",
+    "ms_ssim",
+    "edges",
+    "gain_psnr",
+    "gain_psnr_low",
+    "gain_psnr_high",
+    "gain_ssim",
+    "gain_ssim_low",
+    "gain_ssim_high",
+)
 
 
 def trainings(store: Store, methods: Sequence[Method]) -> list[str]:
@@ -37,21 +47,29 @@ def trainings(store: Store, methods: Sequence[Method]) -> list[str]:
     return said + _close(store, {method.recipe() for method in methods})
 
 
-def everything(store: Store, methods: Sequence[Method]) -> list[str]:
-    """Mirror trainings, scores, gains, timings and the comparison; a line for each thing logged.
+def everything(store: Store, methods: Sequence[Method], shown: Mapping[str, Sequence[images.Shown]], verdict: Verdict) -> list[str]:
+    """Mirror trainings, scores, gains, timings and pictures, a run a method, and nest them under one with all that the pipeline found.
 
-    All of artifacts/ belongs together when this is called, as the register stage may assume.
+    `shown` are pictures by `Method.title`. All of artifacts/ belongs together when this is called, as the register stage may assume.
+    Returns a line for each thing logged.
     """
-    ranking = contracts.read(COMPARED / "ranking.parquet", contracts.Ranking)
-    said: list[str] = []
+    ranking = contracts.read(parent.COMPARED / "ranking.parquet", contracts.Ranking)
+    over, said = parent.mirror(store, verdict)
     for method in methods:
         if not all(path.exists() for path in method.outputs()):
             continue
         said += _finished(store, method, _unfinished(store, method.recipe()))
-        logged = runs.log_metrics(store, of(store, method), _metrics(method, ranking))
-        said += [f"{method.title}: {logged} metrics"] if logged else []
-    live = [method for method in methods if method.learns and curves.live(method.name).exists()]
-    return said + _comparison(store) + _close(store, {method.recipe() for method in live})
+        run = of(store, method)
+        parent.adopt(store, over, run)
+        for what, logged in {
+            "metrics": runs.log_metrics(store, run, _metrics(method, ranking)),
+            "pictures": images.log(store, run, method, shown[method.title]) if method.title in shown else 0,
+        }.items():
+            said += [f"{method.title}: {logged} {what}"] if logged else []
+    live = {method.recipe() for method in methods if method.learns and curves.live(method.name).exists()}
+    for run in (run for recipe in sorted(live) for run in _unfinished(store, recipe)):
+        parent.adopt(store, over, run)
+    return said + _close(store, live)
 
 
 def of(store: Store, method: Method) -> "Run":
@@ -104,30 +122,16 @@ def _run(store: Store, method: Method, begun: "list[Run]", curve: dict[int, curv
 
 
 def _metrics(method: Method, ranking: pd.DataFrame) -> dict[str, float]:
-    """Scores and gains as `<split>/<condition>/<metric>`, timings as `time/<stage>/<what>`."""
+    """Scores and gains as `<split>/<condition>/<metric>`, timings as `time/<stage>/<what>`, and `system/<what>` while it was trained."""
     rows = ranking[(ranking["method"] == method.name) & (ranking["track"] == method.track)]
     found = {f"{row['split']}/{row['condition']}/{key}": float(row[key]) for row in rows.to_dict("records") for key in SHOWN}
     for stage in ("train", "evaluate"):
         log = LOGS / f"{stage}-{method.name}.json"
         if log.exists():
-            times = runs.flatten(json.loads(log.read_text(encoding="utf-8")))
-            found |= {f"time/{stage}/{key}": float(value) for key, value in times if type(value) in (int, float)}
+            times = {key: value for key, value in runs.flatten(json.loads(log.read_text(encoding="utf-8"))) if type(value) in (int, float)}
+            # MLflow's pages show metrics of this prefix apart, as those of the machine
+            found |= {key.replace(".", "/") if key.startswith("system.") else f"time/{stage}/{key}": float(times[key]) for key in times}
     return found
-
-
-def _comparison(store: Store) -> list[str]:
-    """One run a comparison, with its report, tables and figures as artifacts, and those of the published comparisons."""
-    outcome = runs.digest([*sorted(COMPARED.iterdir()), *sorted(PROTOCOLS.iterdir())])
-    known = runs.find(store, outcome=outcome)
-    if any(run.info.status == "FINISHED" for run in known):
-        return []
-    run = known[0] if known else runs.create(store, "comparison", {"kind": "comparison", runs.OUTCOME: outcome}, {})
-    store.client.log_artifacts(run.info.run_id, str(COMPARED))
-    store.client.log_artifacts(run.info.run_id, str(PROTOCOLS), PROTOCOLS.name)
-    for path in sorted(DATA.glob("*.md")) + sorted(DATA.glob("*.json")):
-        store.client.log_artifact(run.info.run_id, str(path), "data")
-    runs.finish(store, run, outcome)
-    return ["comparison: report and figures"]
 
 
 def _close(store: Store, current: set[str]) -> list[str]:

@@ -20,6 +20,7 @@ RECIPE = "xraydenoise.recipe"  # tag: all that the result depends on, known befo
 OUTCOME = "xraydenoise.outcome"  # tag: what came of it; code may change under the same recipe
 PROJECT = "xraydenoise.project"  # tag: the clone that wrote the run
 CARD = Path("artifacts/ingest/card.json")  # what the pictures are
+LOCK = Path("dvc.lock")  # what DVC made of the project
 BATCH = 1000  # metrics, the most that one log_batch takes
 
 
@@ -113,10 +114,9 @@ def _dataset(store: Store, run: "Run") -> None:
 
 def finish(store: Store, run: "Run", outcome: str) -> None:
     """Say what came of the run, and that it is over."""
-    lock = Path("dvc.lock")
     store.client.set_tag(run.info.run_id, OUTCOME, outcome)
-    if lock.exists():
-        store.client.set_tag(run.info.run_id, "dvc.lock", digest([lock]))
+    if LOCK.exists():
+        store.client.set_tag(run.info.run_id, "dvc.lock", hashlib.sha256(LOCK.read_bytes()).hexdigest())  # as sha256sum prints it
     store.client.set_terminated(run.info.run_id, "FINISHED")
 
 

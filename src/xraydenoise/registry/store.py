@@ -5,13 +5,16 @@ import fcntl
 import logging
 import os
 import re
+import socket
 import sqlite3
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
+
+import requests
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -19,15 +22,20 @@ if TYPE_CHECKING:
 FOLDER = Path("mlruns")
 DATABASE = FOLDER / "mlflow.db"
 ARTIFACTS = FOLDER / "artifacts"
+WAY_OUT = "; start that server, or unset MLFLOW_TRACKING_URI to use mlruns/"
 URI = f"sqlite:///{DATABASE}"  # as people type it, from the project's root
 QUIET = {  # set before MLflow is imported, where the user has not set them
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # seconds; a dead server would block for minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds; a server that dies half-way would block for minutes
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
 }
+CONNECT, ANSWER = 5, 20  # seconds that a server has for it; one worker with many clients takes its time
+PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}  # by the scheme of a database's URI
+TRAINS = {"mlflow.experimentKind": "custom_model_development"}  # its pages are those of training, not of language models
 LOCATIONS = (  # every column in which MLflow keeps the absolute place of an artifact
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -52,7 +60,7 @@ def opened(experiment: str) -> Iterator[Store]:
     """The store, with the experiment there, and for this process alone until the block ends.
 
     It lies in mlruns/ under the current folder unless MLFLOW_TRACKING_URI names another. Raises RuntimeError with one line that names the
-    store where MLflow fails, as it does when a server does not answer.
+    store where MLflow fails, and where a server does not answer, within seconds.
     """
     silence()
     import mlflow
@@ -62,7 +70,9 @@ def opened(experiment: str) -> Iterator[Store]:
     named = chosen or URI
     local = named in (URI, absolute_uri())
     uri = absolute_uri() if local else named
-    shown = re.sub(r"//[^@/]+@", "//", named)
+    shown = public(named)
+    if not local:
+        reach(uri, shown)
     FOLDER.mkdir(exist_ok=True)
     with locked(FOLDER / "lock"):
         try:
@@ -72,18 +82,35 @@ def opened(experiment: str) -> Iterator[Store]:
             client = mlflow.MlflowClient()
             yield Store(client, _experiment(client, experiment, _location(Path.cwd()) if local else None), shown, _project())
         except MlflowException as error:
-            way_out = "" if local else "; start that server, or unset MLFLOW_TRACKING_URI to use mlruns/"
-            raise RuntimeError(f"MLflow at {shown}: {str(error).splitlines()[0]}{way_out}") from error
+            raise RuntimeError(f"MLflow at {shown}: {public(str(error).splitlines()[0])}{'' if local else WAY_OUT}") from error
         finally:
             mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # this takes the variable out of the environment too
             if chosen is not None:
                 os.environ["MLFLOW_TRACKING_URI"] = chosen
 
 
+def public(text: str) -> str:
+    """Without the names and passwords in its addresses."""
+    return re.sub(r"//[^@/\s]+@", "//", text)
+
+
 def absolute_uri() -> str:
     """The store of the current folder. MLflow keeps one connection pool a URI, so two projects in one process need two URIs."""
     path = str(Path.cwd() / DATABASE).replace("%", "%25").replace("?", "%3F")  # what SQLAlchemy would take for an escape or a query
     return f"sqlite:///{path}"
+
+
+def reach(uri: str, shown: str) -> None:
+    """Raise RuntimeError, naming the server as `shown`, where none answers at `uri`. MLflow itself tries dead ones again for minutes."""
+    server = urlsplit(uri)
+    try:
+        if server.scheme in ("http", "https"):
+            with contextlib.suppress(requests.exceptions.SSLError):  # it answers; whom to trust is MLflow's business
+                requests.get(f"{uri.rstrip('/')}/health", timeout=(CONNECT, ANSWER), allow_redirects=False)
+        elif server.hostname and (port := server.port or PORTS.get(server.scheme.partition("+")[0])):
+            socket.create_connection((server.hostname, port), CONNECT).close()
+    except OSError as error:  # requests raises such too; their texts are long and repeat the address, with its password
+        raise RuntimeError(f"MLflow at {shown}: no answer ({type(error).__name__}){WAY_OUT}") from error
 
 
 def silence() -> None:
@@ -151,7 +178,7 @@ def _location(root: Path) -> str:
 def _experiment(client: "MlflowClient", name: str, location: str | None) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
-        return str(client.create_experiment(name, artifact_location=location))
+        return str(client.create_experiment(name, artifact_location=location, tags=TRAINS))
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)

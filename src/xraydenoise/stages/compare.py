@@ -8,14 +8,13 @@ import pandas as pd
 
 from xraydenoise import contracts
 from xraydenoise.data import splits
-from xraydenoise.evaluation import figures, ranking, report
+from xraydenoise.evaluation import figures, page, ranking, report, significance
 from xraydenoise.params import Params
-from xraydenoise.stages import scoring
+from xraydenoise.stages import beyond, scoring
 from xraydenoise.tables import markdown
 
 SCORED = Path("artifacts/evaluate")
 OUT = Path("artifacts/compare")
-TARGET = {"noise": "truth", "enhanced": "label"}  # what the pictures call the target of a track
 
 
 def run(params: Params) -> None:
@@ -35,13 +34,19 @@ def run(params: Params) -> None:
     contracts.write(ranked, OUT / "ranking.csv", contracts.Ranking)
     (OUT / "ranking.md").write_text(_blocks(ranked), encoding="utf-8")
     _gain(ranked).to_csv(OUT / "gain.csv", index=False, lineterminator="\n")
+    paired = significance.pairs(scores, params.compare, params.seed)
+    sections = beyond.sections(scores, paired, params)
     drawn = {}
     for track, rows in ranked.groupby("track", sort=False):
-        drawn[str(track)] = _figures(str(track), rows, best.get(str(track)) or ranking.choose(rows, params.baselines, str(track)))
-    (OUT / "report.md").write_text(report.report(ranked, scores, images, tested, best, params.compare, drawn), encoding="utf-8")
+        shown = best.get(str(track)) or ranking.choose(rows, params.baselines, str(track))
+        drawn[str(track)] = _figures(str(track), rows, shown)
+    drawn["noise"] += beyond.curves(params)
+    (OUT / "report.md").write_text(report.report(ranked, scores, images, tested, best, params.compare, drawn, sections), encoding="utf-8")
+    page.write(OUT / "report.html", beyond.content(ranked, scores, tested, best, params))
     metrics = _metrics(ranked, champion) | {"test_set": tested}
     Path("artifacts/metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    print(ranking.table(ranked, params.models, scoring.seconds_an_image(methods)))
+    ties = {track: significance.tied(paired, method, track, params.compare.confidence) for track, method in best.items()}
+    print(ranking.table(ranked, params.models, scoring.seconds_an_image(methods), ties))
 
 
 def test_set(scores: pd.DataFrame, images: pd.DataFrame) -> str:
@@ -95,5 +100,5 @@ def _figures(track: str, ranked: pd.DataFrame, best: str) -> list[str]:
             examples.setdefault(row["condition"], []).append(figures.Example(denoised, stored.pair(row)[1]))
     for condition, rows in examples.items():
         names.append(f"pictures-{track}-{condition}.png")
-        figures.pictures(rows, TARGET[track], f"Track {track}, {condition}", OUT / names[-1])
+        figures.pictures(rows, beyond.TARGET[track], f"Track {track}, {condition}", OUT / names[-1])
     return names

@@ -1,4 +1,4 @@
-"""evaluate: score one model on val and test under every condition of its track, in fp32."""
+"""evaluate: score one model on val and test under every condition of its track, in fp32; on track noise, examine it too."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import torch
 
 from xraydenoise import models
 from xraydenoise.params import Params
-from xraydenoise.stages import scoring
+from xraydenoise.stages import examination, scoring
 from xraydenoise.training.device import pick
 
 
@@ -22,5 +22,8 @@ def run(params: Params, name: str) -> None:
     def denoise(_track: str, _condition: str, noisy: np.ndarray) -> np.ndarray:
         return denoiser(noisy)
 
-    tracks = [scoring.Track(params.models[name].track)]
-    scoring.score(name, tracks, denoise, {}, params.evaluate.pictures, params.machine.threads, device.type)
+    track = scoring.Track(params.models[name].track)
+    scoring.score(name, [track], denoise, {}, params.evaluate.pictures, params.machine.threads, device.type)
+    if track.name == "noise":
+        examination.repeated(name, track, lambda _condition: denoiser, params)
+        examination.swept(name, track, lambda _level: denoiser, params)

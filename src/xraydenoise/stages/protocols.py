@@ -17,7 +17,9 @@ from xraydenoise.stages import reproduce
 from xraydenoise.tables import markdown
 
 OUT = Path("artifacts/protocols")
-WEIGHTS = (0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6)  # of total variation, among which val chooses; part of every protocol
+TOTAL_VARIATION = baselines.TotalVariation(
+    kind="total_variation", calibrate=True, weights=(0.03, 0.06, 0.12, 0.24, 0.48)
+)  # of every protocol
 
 
 def run(params: Params) -> None:
@@ -49,12 +51,11 @@ def run(params: Params) -> None:
 
 
 def classical(test: reproduce.Drawn, val: reproduce.Drawn, condition: str, threads: int) -> list[pd.DataFrame]:
-    """Scores of doing nothing, of the published 3x3 median, and of total variation at the weight that is best on val."""
-    settings = baselines.TotalVariation(kind="total_variation", weights=WEIGHTS).settings()
+    """Scores of doing nothing, of the published 3x3 median, and of total variation as val fits it."""
     with ThreadPoolExecutor(threads) as pool:
-        chosen = baselines.tune(settings, list(zip(val.noisy(condition), val.targets, strict=True)), pool)
+        fitted = baselines.fit(TOTAL_VARIATION, zip(val.noisy(condition), val.targets, strict=True), pool)
     methods: dict[str, baselines.Denoiser] = {"noisy": np.copy, protocols.MEDIAN: partial(baselines.median, size=3)}
-    methods["total_variation"] = settings[chosen]
+    methods["total_variation"] = fitted.denoise
     return [test.score(name, condition, denoise) for name, denoise in methods.items()]
 
 

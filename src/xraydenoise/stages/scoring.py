@@ -16,7 +16,7 @@ from torch import nn
 
 from xraydenoise import contracts
 from xraydenoise.data import splits, store
-from xraydenoise.evaluation import metrics
+from xraydenoise.evaluation import metrics, spectrum
 from xraydenoise.progress import progress
 
 Denoise = Callable[[str, str, np.ndarray], np.ndarray]  # track, condition, noisy float32 (H, W) -> the same shape
@@ -61,6 +61,7 @@ def denoiser(network: nn.Module, device: torch.device) -> Callable[[np.ndarray],
 class Scored(NamedTuple):
     row: Row
     prediction: np.ndarray  # float32 (H, W)
+    target: np.ndarray  # the same shape
     score: metrics.Score
     seconds: float  # that denoising took
 
@@ -92,17 +93,26 @@ def score(
     out.mkdir(parents=True)
     wanted = {(track.name, *key) for track in tracks for key in _keys(spread(track.rows[track.rows["split"] == "test"], pictures))}
     rows, seen, sizes, seconds = [], [], [], []
+    powers: dict[tuple[str, str], list[np.ndarray]] = {}
     with store.Writer(out / "pictures.npy") as writer, ThreadPoolExecutor(threads) as pool:
         total = sum(len(track.rows) for track in tracks)
-        for done in progress(_scored(method, tracks, denoise, pool), f"score {method}", total):
+        for done in progress(scored(method, tracks, denoise, pool), f"score {method}", total):
             row = done.row | {"method": method, "setting": settings.get((done.row["track"], done.row["condition"]), "")}
             rows.append(row | done.score._asdict())
             sizes.append(done.prediction.size)
             seconds.append(done.seconds)
             if row["split"] == "test" and (row["track"], row["condition"], row["image"]) in wanted:
-                seen.append(row | {"offset": writer.append(np.clip(done.prediction, 0, 1))})
+                shown = np.clip(done.prediction, 0, 1)
+                seen.append(row | {"offset": writer.append(shown)})
+                powers.setdefault((row["track"], row["condition"]), []).append(spectrum.noise_power(shown - done.target).power)
     contracts.write(_table(rows, contracts.Scores), out / "scores.parquet", contracts.Scores)
     contracts.write(_table(seen, contracts.Pictures), out / "pictures.parquet", contracts.Pictures)
+    frequency = spectrum.noise_power(np.zeros((1, 1))).frequency
+    curves = [
+        pd.DataFrame({"method": method, "track": track, "condition": condition, "frequency": frequency, "power": np.mean(each, axis=0)})
+        for (track, condition), each in powers.items()
+    ]
+    contracts.write(pd.concat(curves) if curves else contracts.empty(contracts.Spectra), out / "spectra.parquet", contracts.Spectra)
     _log(method, sizes, seconds, device)
 
 
@@ -110,7 +120,7 @@ def _keys(rows: pd.DataFrame) -> Iterable[tuple[str, str]]:
     return zip(rows["condition"], rows["image"], strict=True)
 
 
-def _scored(method: str, tracks: Sequence[Track], denoise: Denoise, pool: Executor) -> Iterator[Scored]:
+def scored(method: str, tracks: Sequence[Track], denoise: Denoise, pool: Executor) -> Iterator[Scored]:
     """Denoise one picture at a time, so that the clock sees nothing else; score on all threads, in order."""
     for track in tracks:
         jobs = track.rows.to_dict("records")
@@ -128,7 +138,7 @@ def _timed(track: Track, row: Row, denoise: Denoise) -> tuple[Row, np.ndarray, n
 
 def _score_one(method: str, row: Row, prediction: np.ndarray, target: np.ndarray, seconds: float) -> Scored:
     try:
-        return Scored(row, prediction, metrics.score(prediction, target), seconds)
+        return Scored(row, prediction, target, metrics.score(prediction, target), seconds)
     except ValueError as error:
         raise ValueError(f"{method}, track {row['track']}, condition {row['condition']}, image {row['image']}: {error}") from error
 

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import resource
 import shutil
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import torch
 from safetensors.torch import save_file
 
@@ -164,4 +167,19 @@ def log(state: loop.State, name: str, device: torch.device, resumed: bool) -> No
     times = {"seconds": state.seconds, "steps": state.step, "steps_per_second": state.step / state.seconds}
     path = Path("logs", f"train-{name}.json")
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(times | {"device": device.type, "resumed": resumed}, indent=2) + "\n", encoding="utf-8")
+    told = {"device": device.type, "resumed": resumed, "system": used(device)}
+    path.write_text(json.dumps(times | told, indent=2) + "\n", encoding="utf-8")
+
+
+def used(device: torch.device) -> dict[str, float]:
+    """What this process took of the machine, under the names that MLflow gives system metrics."""
+    process = psutil.Process()
+    busy = process.cpu_times().user + process.cpu_times().system
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)  # bytes there, kilobytes here
+    found = {
+        "cpu_utilization_percentage": 100 * busy / (time.time() - process.create_time()),
+        "system_memory_usage_megabytes": peak / 1e6,
+    }
+    if device.type == "cuda":
+        found["gpu_0_memory_usage_megabytes"] = torch.cuda.max_memory_allocated(device) / 1e6
+    return found

@@ -1,0 +1,194 @@
+"""The gate: whether the model chosen on val may become champion, by what it does on the frozen test set; with reasons."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from xraydenoise import kinds
+from xraydenoise.evaluation.audits import Audit, AuditConfig
+from xraydenoise.evaluation.ranking import REFERENCE, CompareConfig
+from xraydenoise.evaluation.significance import METRICS, warning
+from xraydenoise.evaluation.statistics import bootstrap, enough_draws, holm, sign_flips, smallest_p, units
+from xraydenoise.evaluation.verdict import Check, Verdict, interval, number
+
+
+class GateConfig(kinds.Config):
+    """What a candidate must hold to become champion."""
+
+    margin_psnr: float = Field(ge=0)  # dB, that it may at most be worse than the champion in a condition, at the lower bound
+    margin_ssim: float = Field(ge=0)  # the same in SSIM
+    audits: AuditConfig
+
+
+class Contender(NamedTuple):
+    """One of the two models that the gate weighs."""
+
+    method: str  # as the scores name it
+    digest: str  # of its weights and config
+    test_set: str  # identity of the test set that its scores are of
+
+
+def decide(
+    scores: pd.DataFrame,
+    candidate: Contender,
+    champion: Contender | None,
+    audits: Sequence[Audit],
+    config: GateConfig,
+    compare: CompareConfig,
+    seed: int,
+) -> Verdict:
+    """Weigh `candidate`, which val has chosen, on test; `scores` are contracts.Scores of one track, the candidate, the median filter and,
+    if there is one, the champion, scored again on the same noisy pictures.
+
+    It is promoted if all of these hold, and else it stays challenger:
+    - gain: the lower bound of its gain over the median filter in PSNR and SSIM is above 0 in every condition;
+    - not_worse: the lower bound of its difference to the champion is above minus the margin in every condition;
+    - better: somewhere, that bound is above 0 and Holm's adjusted p (over conditions and both metrics) is at most 1 - confidence;
+    - every audit passed.
+    The first two need no correction, since all of their tests must succeed (an intersection-union test, Berger 1982); the third does, since
+    one success is enough. Without a champion, and where the candidate is the champion (same digest), nothing is compared with one; in the
+    latter case nothing changes either. A champion of another test set is not compared, and the candidate stays challenger.
+
+    Raises ValueError for scores of val or of several tracks, for a method that was not scored on the same pictures, and for no audit.
+    """
+    if not audits:
+        raise ValueError(f"{candidate.method}: was not audited, and without audits nothing is promoted")
+    same = champion is not None and champion.digest == candidate.digest
+    rival = champion if champion and not same and champion.test_set == candidate.test_set else None
+    if rival and rival.method in (candidate.method, REFERENCE):
+        raise ValueError(f"{rival.method}: names the champion's scores and those of another; give the champion's their own name")
+    details = {audit.name: audit.detail for audit in audits}
+    tables = _tables(scores, [candidate.method, REFERENCE, *([rival.method] if rival else [])])
+    checks = _above(tables, "gain", candidate.method, REFERENCE, dict.fromkeys(METRICS, 0.0), compare, seed)
+    if rival:
+        limits = {"psnr": -config.margin_psnr, "ssim": -config.margin_ssim}
+        differences = _above(tables, "not_worse", candidate.method, rival.method, limits, compare, seed)
+        checks += [*differences, _better(tables, differences, candidate.method, rival.method, compare, seed)]
+    elif champion and not same:
+        checks.append(Check("same_test_set", "", "", math.nan, math.nan, math.nan, math.nan, passed=False))
+        details["same_test_set"] = (
+            f"{champion.method} was scored on test set {champion.test_set} and {candidate.method} on {candidate.test_set}, so they cannot "
+            "be compared; score the champion again on today's."
+        )
+    checks += [Check(audit.name, "", "", audit.value, math.nan, math.nan, audit.limit, audit.passed) for audit in audits]
+
+    failed = [check for check in checks if not check.passed]
+    patients = min(table["psnr"].index.get_level_values("patient").nunique() for table in tables.values())
+    reasons = [_failure(check, candidate.method, details, patients, 2 * len(tables), compare) for check in failed]
+    if same:
+        reasons.insert(0, f"{candidate.method} is the champion already (digest {candidate.digest}), so nothing changes.")
+    elif not failed:
+        reasons = _successes(checks, candidate.method, rival, len(audits))
+    promoted = not failed and not same
+    warnings = (text,) if (text := warning(patients)) else ()
+    alias = "champion" if promoted or same else "challenger"
+    return Verdict(candidate.method, champion.method if champion else None, promoted, alias, tuple(reasons), warnings, tuple(checks))
+
+
+def _tables(scores: pd.DataFrame, methods: list[str]) -> dict[str, dict[str, pd.DataFrame]]:
+    """Pictures by `methods`, for each condition and metric."""
+    if set(scores["split"]) != {"test"} or scores["track"].nunique() != 1:
+        found = f"splits {sorted(set(scores['split']))}, tracks {sorted(set(scores['track']))}"
+        raise ValueError(f"the gate weighs test scores of one track, found {found}")
+    rows = scores[scores["method"].isin(methods)]
+    tables: dict[str, dict[str, pd.DataFrame]] = {}
+    for condition, block in rows.groupby("condition"):
+        wide = {metric: block.pivot(index=["patient", "image"], columns="method", values=metric) for metric in METRICS}
+        tables[str(condition)] = {metric: table.reindex(columns=methods) for metric, table in wide.items()}
+        for method, count in tables[str(condition)]["psnr"].isna().sum().items():
+            if count:
+                raise ValueError(f"{condition}: {method} was not scored on {count} of {len(wide['psnr'])} pictures; run `dvc repro`")
+    return tables
+
+
+def _differences(tables: dict[str, pd.DataFrame], first: str, second: str) -> tuple[np.ndarray, np.ndarray]:
+    """`first` minus `second` of one condition, (N, 2) for PSNR and SSIM, and the patients (N,)."""
+    values = np.stack([(tables[metric][first] - tables[metric][second]).to_numpy() for metric in METRICS], axis=1)
+    return values, tables["psnr"].index.get_level_values("patient").to_numpy()
+
+
+def _above(
+    tables: dict[str, dict[str, pd.DataFrame]],
+    check: str,
+    first: str,
+    second: str,
+    limits: dict[str, float],
+    compare: CompareConfig,
+    seed: int,
+) -> list[Check]:
+    """For each condition and metric, whether the lower bound of `first` minus `second` is above the limit."""
+    checks = []
+    for condition, table in tables.items():
+        values, patients = _differences(table, first, second)
+        found = bootstrap(values, units(patients), compare.resamples, compare.confidence, np.random.default_rng(seed))
+        for metric, value, low in zip(METRICS, found.mean, found.low, strict=True):
+            passed = bool(low > limits[metric])
+            checks.append(Check(check, condition, metric, float(value), float(low), math.nan, limits[metric], passed))
+    return checks
+
+
+def _better(
+    tables: dict[str, dict[str, pd.DataFrame]], differences: list[Check], first: str, second: str, compare: CompareConfig, seed: int
+) -> Check:
+    """Whether `first` is better than `second` somewhere: the check of the condition and metric that comes nearest to it.
+
+    `differences` are the checks of all conditions and metrics, in the order of `tables`.
+    """
+    draws = enough_draws(compare.resamples, len(differences), compare.confidence)
+    p = holm(
+        np.concatenate([sign_flips(*_differences(table, first, second), draws, np.random.default_rng(seed)) for table in tables.values()])
+    )
+    tried = [
+        one._replace(check="better", p=float(own), limit=0.0, passed=bool(one.low > 0 and own <= 1 - compare.confidence))
+        for one, own in zip(differences, p, strict=True)
+    ]
+    return max(tried, key=lambda one: (one.passed, one.low > 0, -one.p, one.metric == "psnr", one.low))
+
+
+def _failure(check: Check, name: str, details: dict[str, str], patients: int, tests: int, compare: CompareConfig) -> str:
+    """Why `check` failed, in a sentence."""
+    if check.check == "same_test_set":
+        return details[check.check]
+    if check.check == "better":
+        reason = (
+            f"{name} is nowhere shown to be better than the champion; nearest in {check.condition}: {interval(check)} (must be above 0), "
+            f"Holm's p {check.p:.3g} (at most {1 - compare.confidence:.3g})"
+        )
+        least = min(1.0, tests * smallest_p(patients))
+        few = f"; {_count(patients, 'patient')} and {tests} tests allow no p below {least:.3g}, so test needs more patients"
+        return reason + (few if least > 1 - compare.confidence else "") + "."
+    if check.check in ("gain", "not_worse"):
+        against = "the median filter" if check.check == "gain" else "the champion"
+        return f"{name} against {against} in {check.condition}: {interval(check)} (must be above {number(check.metric, check.limit)})."
+    return f"{name} fails the audit {check.check}: {check.value:.4g}, limit {check.limit:.4g} ({details[check.check]})."
+
+
+def _successes(checks: list[Check], name: str, rival: Contender | None, audits: int) -> list[str]:
+    """What the candidate was shown to do: the weakest link of each demand."""
+
+    def weakest(check: str, metric: str) -> Check:
+        return min((one for one in checks if (one.check, one.metric) == (check, metric)), key=lambda one: one.low - one.limit)
+
+    reasons = [
+        f"{name} beats the median filter in every condition, by least in {one.condition}: {interval(one)}."
+        for one in (weakest("gain", metric) for metric in METRICS)
+    ]
+    if rival:
+        for one in (weakest("not_worse", metric) for metric in METRICS):
+            allowed = number(one.metric, one.limit)
+            reasons.append(
+                f"{name} is nowhere worse than the champion by the margin, nearest in {one.condition}: {interval(one)} (limit {allowed})."
+            )
+        best = next(one for one in checks if one.check == "better")
+        reasons.append(f"{name} is better than the champion in {best.condition}: {interval(best)}, Holm's p {best.p:.3g}.")
+    else:
+        reasons.append("There is no champion yet.")
+    return [*reasons, f"{name} passes {_count(audits, 'audit')}."]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,64 @@
+"""The versions of the registered model: by alias, by weights, and the tags that tell what became of each."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from xraydenoise.registry.store import Store
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION, CHALLENGER = "champion", "challenger"  # aliases
+DIGEST = "xraydenoise.digest"  # tag: of the weights and config
+BEFORE = "previous"  # tag: the versions that were champion before this one, the latest first: the way back
+
+
+def holder(store: Store, name: str, alias: str) -> "ModelVersion | None":
+    """The version with this alias."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        version = store.client.get_registered_model(name).aliases.get(alias)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    return None if version is None else store.client.get_model_version(name, str(version))
+
+
+def search(store: Store, name: str, digest: str | None = None) -> "list[ModelVersion]":
+    """All versions, or those that hold these weights, newest first."""
+    found = store.client.search_model_versions(f"name = '{name}'", max_results=10_000)
+    return [version for version in found if digest in (None, version.tags.get(DIGEST))]
+
+
+def same(one: "ModelVersion | None", other: "ModelVersion") -> bool:
+    """Whether both are one version; MLflow gives its number as text or not, as the store pleases."""
+    return one is not None and str(one.version) == str(other.version)
+
+
+def model(found: "ModelVersion") -> str:
+    """The id of the logged model behind a version."""
+    return str(found.source).removeprefix("models:/")
+
+
+def has_files(store: Store, found: "ModelVersion") -> bool:
+    """Whether the model's files are still where MLflow put them."""
+    return bool(store.client.list_logged_model_artifacts(model(found)))
+
+
+def before(found: "ModelVersion") -> list[str]:
+    """The versions that were champion before this one, the latest first."""
+    return [version for version in found.tags.get(BEFORE, "").split(",") if version]
+
+
+def tag(store: Store, found: "ModelVersion", **tags: str) -> None:
+    """Set those tags that are not so already."""
+    for key, value in tags.items():
+        if found.tags.get(key) != value:
+            store.client.set_model_version_tag(found.name, str(found.version), key, value)
+
+
+def now() -> str:
+    """ISO 8601, UTC; later ones sort behind."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,160 @@
+"""What compare tells beyond the ranking: significance, curves, faint discs, spectra, cost, and the page that shows it all."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from xraydenoise import contracts
+from xraydenoise.data import store
+from xraydenoise.evaluation import curves as sweeps
+from xraydenoise.evaluation import figures, page, ranking, report, significance
+from xraydenoise.evaluation.ranking import ALL, REFERENCE
+from xraydenoise.evaluation.report import Section
+from xraydenoise.labelling import worst
+from xraydenoise.labelling.audit import Audit
+from xraydenoise.models import cost
+from xraydenoise.params import Params
+from xraydenoise.stages import examination, scoring
+
+SCORED = Path("artifacts/evaluate")
+OUT = Path("artifacts/compare")
+INGEST = Path("artifacts/ingest")
+LABELS = Path("artifacts/label")
+KINDS = ("best", "worst", "median")  # of the cases shown: two pictures have no median, one is the best
+TARGET = {"noise": "truth", "enhanced": "label"}  # what the pictures call the target of a track
+TITLES = {"gaussian": "Gaussian noise", "quantum": "Quantum noise"}
+
+
+def sections(scores: pd.DataFrame, paired: pd.DataFrame, params: Params) -> list[Section]:
+    """Write the tables to artifacts/compare as CSV, and give those that the report shows; `paired` is of significance.pairs."""
+    differences = significance.differences(scores, REFERENCE, params.compare, params.seed)
+    groups = significance.groups(paired, params.compare.confidence)
+    discs = examination.summary(on_noise(params), params)
+    contracts.write(differences, OUT / "differences.csv", contracts.Differences)
+    contracts.write(groups, OUT / "groups.csv", contracts.Groups)
+    contracts.write(discs, OUT / "detectability.csv", contracts.Detectability)
+    methods = [*params.models, *params.baselines]
+    spectra = pd.concat([contracts.read(SCORED / method / "spectra.parquet", contracts.Spectra) for method in methods], ignore_index=True)
+    contracts.write(spectra, OUT / "spectra.csv", contracts.Spectra)
+    costs = pd.DataFrame(
+        [
+            {"method": name, "parameters": cost.parameters(model.network), "MFLOP a pixel": round(cost.mflop(model.network), 3)}
+            for name, model in params.models.items()
+        ]
+    )
+    costs.to_csv(OUT / "cost.csv", index=False, lineterminator="\n")
+    return [
+        Section(
+            "What can be told apart",
+            "Over all conditions of test, by PSNR: methods that share a letter cannot be told apart (sign-flip permutation test by "
+            f"patient, Holm's correction over the pairs of a track, {params.compare.confidence:.0%}; letters after Piepho 2004). `p` is of "
+            "the difference to the median filter, Holm's over methods.",
+            _apart(groups, differences),
+        ),
+        Section(
+            "Faint discs, bias and residual noise",
+            f"Track noise, repeated draws of {params.evaluate.repeats.draws} with and without a disc of radius "
+            f"{params.evaluate.repeats.disc.radius:g} px and contrast {params.evaluate.repeats.disc.contrast:g}. d' is the channelised "
+            "Hotelling observer's: what no smoothing can raise. Contrast-to-noise rises with smoothing alone and means little without it. "
+            "Bias squared stays however many predictions are averaged, variance is the noise that is left (both in squared fractions of "
+            "full scale).",
+            _discs(discs),
+        ),
+        Section("Cost", "Of the networks; one multiplication and one addition count as two operations.", costs.astype(str)),
+    ]
+
+
+def on_noise(params: Params) -> list[str]:
+    """The methods that are examined: models of track noise, and every baseline."""
+    return [*(name for name, model in params.models.items() if model.track == "noise"), *params.baselines]
+
+
+def curves(params: Params) -> list[str]:
+    """Write curves.csv, a CSV and a figure a family of noise; the figures' names."""
+    swept = pd.concat(
+        [contracts.read(SCORED / method / "sweep.parquet", contracts.Sweep) for method in on_noise(params)], ignore_index=True
+    )
+    table = sweeps.curves(swept, params.evaluate.sweep.full_dose, params.compare, params.seed)
+    contracts.write(table, OUT / "curves.csv", contracts.Curves)
+    names = []
+    for family, rows in table.groupby("family"):
+        names.append(f"curves-{family}.png")
+        title = f"{TITLES[str(family)]}: {ranking.count(rows['images'].iloc[0], rows['patients'].iloc[0])}"
+        figures.curves(rows, sweeps.LEVELS[str(family)], title, OUT / names[-1])
+    return names
+
+
+def _apart(groups: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
+    p = differences[differences["metric"] == "psnr"].set_index(["track", "condition", "method"])["p_holm"]
+    rows = groups[groups["condition"] == ALL]
+    keys = zip(rows["track"], rows["condition"], rows["method"], strict=True)
+    told = ["reference" if key[2] == REFERENCE else f"{p[key]:.4f}" for key in keys]
+    return rows[["track", "method", "letters"]].assign(p=told)
+
+
+def _discs(discs: pd.DataFrame) -> pd.DataFrame:
+    intervals = [f"{row.dprime:.2f} [{row.dprime_low:.2f}, {row.dprime_high:.2f}]" for row in discs.itertuples()]
+    shown = discs[["condition", "method", "images"]].astype(str).assign(**{"d'": intervals})
+    for column, text in (("cnr", "{:.2f}"), ("bias2", "{:.2e}"), ("variance", "{:.2e}")):
+        shown[column] = discs[column].map(text.format)
+    return shown
+
+
+def content(ranked: pd.DataFrame, scores: pd.DataFrame, tested: str, best: dict[str, str], params: Params) -> page.Content:
+    """What report.html shows, of the tables that `sections` and `curves` wrote and of what the earlier stages left."""
+    groups = contracts.read(OUT / "groups.csv", contracts.Groups).rename(columns={"letters": "group"}).assign(split="test")
+    sizes = ranked.drop_duplicates(["track", "split"])[["track", "split", "images", "patients"]]
+    warnings = [f"Track {track}: {text}" for track, rows in sizes.groupby("track") for text in report.warnings(rows.drop(columns="track"))]
+    return page.Content(
+        seed=params.seed,
+        test_set=tested,
+        confidence=params.compare.confidence,
+        resamples=params.compare.resamples,
+        warnings=warnings,
+        ranking=ranked.merge(groups, on=["track", "split", "condition", "method"], how="left"),
+        chosen=best,
+        baselines=list(params.baselines),
+        curves=contracts.read(OUT / "curves.csv", contracts.Curves),
+        cases=[case for track, method in best.items() for case in cases(track, method, ranked, scores, params)],
+        audit=contracts.read(LABELS / "audit.csv", Audit),
+        worst_labels=worst_labels(),
+        leakage=json.loads((INGEST / "leakage.json").read_text(encoding="utf-8")),
+        card=json.loads((INGEST / "card.json").read_text(encoding="utf-8")),
+        quarantine=contracts.read(INGEST / "quarantine.parquet", contracts.Quarantine),
+    )
+
+
+def worst_labels() -> list[page.LabelPair]:
+    """The labels that the audit found worst, beside their inputs."""
+    kept = worst.load(LABELS / "worst.npz")
+    return [page.LabelPair(one.image, one.reason, *(store.read(pixels.ravel(), 0, *pixels.shape) for pixels in one[2:])) for one in kept]
+
+
+def cases(track: str, method: str, ranked: pd.DataFrame, scores: pd.DataFrame, params: Params) -> Iterator[page.Case]:
+    """The best, the median and the worst of the kept test pictures of each condition, by the gain of `method` over the median filter.
+
+    Beside it stand the noisy picture, the median filter and the classical method that is best on val.
+    """
+    rival = ranking.choose(ranked, [name for name in params.baselines if name not in ("noisy", REFERENCE)] or [REFERENCE], track)
+    names = list(dict.fromkeys(("noisy", REFERENCE, rival, method)))
+    kept = {name: scoring.kept(name, track) for name in names}
+    psnr = scores[(scores["track"] == track) & (scores["split"] == "test")].set_index(["method", "condition", "image"])["psnr"].to_dict()
+    stored = scoring.Track(track)
+    for condition, rows in stored.rows[stored.rows["split"] == "test"].groupby("condition"):
+        shown = [row for row in rows.to_dict("records") if (condition, row["image"]) in kept[method]]
+        shown.sort(key=lambda row: psnr[method, row["condition"], row["image"]] - psnr[REFERENCE, row["condition"], row["image"]])
+        picked = {"worst": shown[0], "median": shown[len(shown) // 2], "best": shown[-1]} if shown else {}
+        for kind in KINDS[: len(shown)]:
+            row = picked[kind]
+            layers = {name: kept[name][row["condition"], row["image"]] for name in names}
+            yield page.Case(
+                track=track,
+                condition=str(condition),
+                kind=kind,
+                image=row["image"],
+                patient=row["patient"],
+                layers=layers | {TARGET[track]: stored.pair(row)[1]},
+                psnr={name: psnr[name, row["condition"], row["image"]] for name in names},
+            )

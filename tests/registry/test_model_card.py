@@ -1,0 +1,44 @@
+"""The model card says what a clinic has to know, from what the pipeline found."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from xraydenoise import contracts
+from xraydenoise.registry import runs
+from xraydenoise.registry.model_card import model_card
+
+
+def card(project, *verdict: str) -> str:
+    ranking = contracts.read(Path("artifacts/compare/ranking.parquet"), contracts.Ranking)
+    data = json.loads(Path("artifacts/ingest/card.json").read_text())
+    return model_card("denoiser", project.methods[0], ranking, project.verdict(*verdict), data, "0123")
+
+
+def test_the_card_has_data_licences_recipe_scores_with_intervals_audits_limits_and_the_warning(project):
+    text = card(project)
+    assert "**Not for diagnostic use.**" in text
+    assert "| chests | 12 | 9 | CC0 | a hospital |" in text
+    assert "| gaussian_10 | 30.00 | +2.00 [+1.50, +2.50] | 0.8000 | +0.0100 [+0.0000, +0.0200] |" in text
+    assert text.index("| gaussian_10 |") < text.index("| all |")
+    assert "| added_detail | 0.01 | 0.03 | passed |" in text
+    assert "| gain |" not in text
+    assert "- Few patients." in text
+    assert "| model.network.kind | dncnn |" in text
+    assert "test set `0123`" in text
+    assert runs.digest(project.methods[0].outputs()) in text
+    assert "models:/denoiser@champion" in text
+
+
+def test_the_card_is_the_same_whether_it_was_promoted_or_not(project):
+    assert card(project, "champion") == card(project, "challenger")
+
+
+def test_a_model_without_a_test_score_has_no_card(project):
+    path = Path("artifacts/compare/ranking.parquet")
+    ranking = pd.read_parquet(path)
+    ranking[ranking["split"] == "val"].to_parquet(path)
+    with pytest.raises(ValueError, match="dncnn: was not scored on test of track noise"):
+        card(project)

@@ -1,0 +1,110 @@
+"""The way back to former champions, and weights that a person took back."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from xraydenoise.registry import champion, runs, store
+from xraydenoise.registry.rollback import rollback, vetoed
+
+NAME = "xraydenoise"
+
+
+def promoted(opened: store.Store, project, *seeds: int) -> None:
+    """Models with other weights, champions one after the other."""
+    for seed in seeds:
+        project.train(seed)
+        project.register(opened)
+
+
+def tags(opened: store.Store, version: str) -> dict[str, str]:
+    return opened.client.get_model_version(NAME, version).tags
+
+
+def standing(opened: store.Store) -> str:
+    return champion.current(opened, NAME).version
+
+
+def test_a_rollback_puts_the_previous_champion_back_and_both_tell_of_it(project):
+    with store.opened("x") as opened:
+        promoted(opened, project, 0, 1)
+        done = rollback(opened, NAME, "blurs ribs")
+        assert standing(opened) == "1"
+        assert (done["from"], done["to"], done["reason"]) == ("2", "1", "blurs ribs")
+        left, back = tags(opened, "2"), tags(opened, "1")
+        assert (left["rolled_back_to"], left["rolled_back_because"]) == ("1", "blurs ribs")
+        assert (back["restored_from"], back["restored_because"]) == ("2", "blurs ribs")
+        assert left["rolled_back_at"] == back["restored_at"] == done["at"]
+
+
+def test_a_second_rollback_goes_further_back_and_a_third_finds_nothing(project):
+    with store.opened("x") as opened:
+        promoted(opened, project, 0, 1, 2)
+        rollback(opened, NAME, "one")
+        rollback(opened, NAME, "two")
+        assert standing(opened) == "1"
+        with pytest.raises(ValueError, match=r"version 1 \(dncnn\) cannot be rolled back: no version was champion before it"):
+            rollback(opened, NAME, "three")
+        assert standing(opened) == "1"
+
+
+def test_a_champion_that_comes_back_by_the_gate_does_not_make_rollbacks_go_in_circles(project):
+    with store.opened("x") as opened:
+        promoted(opened, project, 0, 1, 0)  # versions 1, 2, and 1 again
+        assert [rollback(opened, NAME, "back")["to"] for _ in range(2)] == ["2", "1"]
+        with pytest.raises(ValueError, match="no version was champion before it"):
+            rollback(opened, NAME, "back")
+
+
+def test_a_former_champion_without_files_is_passed_over(project):
+    with store.opened("x") as opened:
+        promoted(opened, project, 0, 1, 2)
+        model = opened.client.get_model_version(NAME, "2").source.removeprefix("models:/")
+        shutil.rmtree(Path("mlruns/artifacts/models", model))
+        assert rollback(opened, NAME, "bad")["to"] == "1"
+
+
+def test_where_the_files_of_all_former_champions_are_gone_nothing_changes(project):
+    with store.opened("x") as opened:
+        promoted(opened, project, 0, 1)
+        opened.client.delete_model_version(NAME, "1")
+        with pytest.raises(ValueError, match=r"the files of those before it \(versions 1\) are gone"):
+            rollback(opened, NAME, "bad")
+        assert standing(opened) == "2"
+
+
+@pytest.mark.parametrize(("registered", "reason", "said"), [(False, "bad", "has no champion"), (True, " ", "needs a reason")])
+def test_a_rollback_without_champion_or_reason_is_refused(project, registered, reason, said):
+    with store.opened("x") as opened:
+        if registered:
+            promoted(opened, project, 0)
+        with pytest.raises(ValueError, match=said):
+            rollback(opened, NAME, reason)
+
+
+def test_weights_that_were_rolled_back_are_not_promoted_again_until_a_person_allows_it(project):
+    with store.opened("x") as opened:
+        promoted(opened, project, 0, 1)
+        digest = runs.digest(project.methods[0].outputs())
+        assert vetoed(opened, NAME, digest, project.verdict()).promoted
+        rollback(opened, NAME, "blurs ribs")
+        found = vetoed(opened, NAME, digest, project.verdict())
+        assert (found.promoted, found.alias) == (False, "challenger")
+        assert "(blurs ribs); take the tag rolled_back_at from version 2" in found.reasons[0]
+        project.register(opened, found)
+        assert standing(opened) == "1"
+        opened.client.delete_model_version_tag(NAME, "2", "rolled_back_at")
+        assert vetoed(opened, NAME, digest, project.verdict()).promoted
+
+
+def test_a_version_that_was_restored_later_is_free_again(project):
+    with store.opened("x") as opened:
+        promoted(opened, project, 0, 1)
+        second = runs.digest(project.methods[0].outputs())
+        rollback(opened, NAME, "bad")
+        project.register(opened)  # a person had it promoted all the same
+        promoted(opened, project, 2)
+        rollback(opened, NAME, "worse")
+        assert standing(opened) == "2"
+        assert vetoed(opened, NAME, second, project.verdict()).promoted
