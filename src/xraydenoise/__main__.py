@@ -127,8 +127,17 @@ def _verdict() -> int:
 
     if not register.TABLE.exists():
         raise FileNotFoundError(f"{register.TABLE}: not there yet; `make run` writes it")
+    from xraydenoise import params
+    from xraydenoise.registry import champion, store
+
     print(register.TABLE.read_text(encoding="utf-8"), end="")
-    return 0 if json.loads(register.VERDICT.read_text(encoding="utf-8"))["alias"] == "champion" else 2
+    registry, record = params.load().registry, json.loads(register.RECORD.read_text(encoding="utf-8"))
+    with store.opened(registry.experiment) as opened:
+        standing = champion.current(opened, registry.name)
+    stands = standing is not None and standing.digest == record["digest"]
+    if record["alias"] == "champion" and not stands:
+        print(f"{record['model']} is champion no more: the version that is has other weights (rolled back since?)")
+    return 0 if stands else 2
 
 
 def _rollback(reason: str) -> None:

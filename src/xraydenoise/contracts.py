@@ -270,8 +270,8 @@ class Detectability(Table):
     variance: Series[float]
     cnr: Series[float]
     dprime: Series[float] = pa.Field(ge=0)  # of the channelised Hotelling observer, all pictures pooled
-    dprime_low: Series[float] = pa.Field(ge=0)
-    dprime_high: Series[float] = pa.Field(ge=0)
+    dprime_low: Series[float] = pa.Field(ge=0, nullable=True)  # null where a single picture or patient has none
+    dprime_high: Series[float] = pa.Field(ge=0, nullable=True)
 
 
 class ProtocolScores(Table):

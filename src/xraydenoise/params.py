@@ -1,5 +1,6 @@
 """params.yaml, typed and frozen: its only reader. Every value is checked before anything runs."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -44,6 +45,12 @@ class RepeatsConfig(kinds.Config):
     draws: int = Field(ge=5)  # of the noise of each, and as many with the disc; the observer has five channels
     side: int = Field(ge=32)  # px, of the regions that are denoised
     disc: Disc
+
+    @model_validator(mode="after")
+    def the_disc_fits(self) -> "RepeatsConfig":
+        if self.side < (needed := 2 * math.ceil(2 * self.disc.radius) + 1):
+            raise ValueError(f"side: {self.side} px hold no disc of radius {self.disc.radius:g}; at least {needed} are needed")
+        return self
 
 
 class SweepConfig(kinds.Config):
@@ -106,6 +113,8 @@ class Params(kinds.Config):
             )
         if any("all" in conditions for conditions in self.conditions.values()):
             raise ValueError("conditions: 'all' stands for the mean over conditions; give the condition another name")
+        if len({noise.clip for noise in self.conditions["noise"].values()}) != 1:
+            raise ValueError("conditions.noise: name at least one, all with the same `clip`; the sweep of levels is clipped as they are")
         for name, mixture in self.mixtures.items():
             if not mixture:
                 raise ValueError(f"mixtures.{name}: has no noise; name at least one")

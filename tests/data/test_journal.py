@@ -82,6 +82,16 @@ def test_whatever_a_kill_left_of_the_files_only_whole_rows_count(name: str, left
     assert files(tmp_path / "b") == whole
 
 
+def test_a_kill_between_the_two_stores_loses_no_row(whole: list[bytes], tmp_path: Path) -> None:
+    folder = tmp_path / "whole"
+    (folder / "signatures.npy").rename(folder / "signatures.npy.partial")
+    again = Journal(folder, "a")
+    assert (again.done, again.complete) == (6, False)
+    with again:
+        fill(again, range(6, 6))
+    assert files(folder) == whole
+
+
 def test_under_another_key_it_starts_anew(whole: list[bytes], tmp_path: Path) -> None:
     journal = Journal(tmp_path / "whole", "b")
     assert (journal.done, journal.complete, list(journal.read())) == (0, False, [])

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,13 @@ def test_an_item_that_kills_its_process_or_hangs_is_lost_alone() -> None:
     items = ["1 + 1", "__import__('os').abort()", "2 + 2", "__import__('time').sleep(60)", "3 + 3"]
     found = list(each(eval, items, workers=2, time_limit=5))
     assert found == [2, Lost("crash", "its process died with exit code -6"), 4, Lost("timeout", "took more than 5 s"), 6]
+
+
+def test_a_worker_that_was_killed_from_outside_costs_nothing(tmp_path: Path) -> None:
+    """An item dies at its first attempt alone, as one does where memory runs out because of others."""
+    mark = tmp_path / "tried"
+    item = f"7 if __import__('os').path.exists({str(mark)!r}) else (open({str(mark)!r}, 'w').close(), __import__('os').abort())"
+    assert list(each(eval, ["1", item, "2"], workers=2, time_limit=30)) == [1, 7, 2]
 
 
 def test_workers_use_one_thread_and_end_with_the_pool() -> None:

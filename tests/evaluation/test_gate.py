@@ -71,6 +71,14 @@ def test_without_a_champion_the_median_and_the_audits_decide() -> None:
     assert {check.check for check in verdict.checks} == {"gain", "finite"}
 
 
+def test_a_single_test_picture_bounds_nothing_and_promotes_nobody() -> None:
+    frame = scores(4.0, patients=1)
+    verdict = gate(frame[frame["image"] == "i0"], champion=None)
+    assert not verdict.promoted
+    assert ("gain", "gaussian_10") in failed(verdict)
+    assert all(check["low"] is None for check in verdict.as_json()["checks"] if check["check"] == "gain")
+
+
 def test_no_gain_over_the_median_in_a_single_condition_makes_it_challenger() -> None:
     verdict = gate(scores({"gaussian_10": 4.0, "gaussian_20": 0.0, "quantum_30": 4.0}), champion=None)
     assert not verdict.promoted
@@ -167,11 +175,6 @@ def test_few_patients_are_warned_of_and_never_replace_a_champion(patients: int) 
     first = gate(scores(9.0, patients=patients), champion=None)
     assert first.promoted
     assert first.warnings == verdict.warnings
-
-
-def test_a_single_picture_still_gets_a_verdict() -> None:
-    frame = scores(4.0)
-    assert gate(frame[frame["image"] == "i0"], champion=None).promoted
 
 
 @pytest.mark.parametrize(

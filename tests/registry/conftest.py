@@ -130,7 +130,7 @@ class Project:
     def register(self, opened: store.Store, verdict: Verdict | None = None) -> dict[str, str]:
         """Mirror and register the model, by default as champion."""
         self.mirror(opened)
-        return champion.register(opened, NAME, self.methods[0], verdict or self.verdict(), "0123", "# Model card\n")
+        return champion.register(opened, NAME, self.methods[0], verdict or self.verdict(), "0123", "seed 3", "# Model card\n")
 
 
 class Servers:

@@ -171,7 +171,7 @@ def test_the_champion_can_be_built_again_from_its_own_files(project):
         project.register(opened)
         project.train(seed=1)  # what lies in artifacts/ is another model by now
         found = champion.current(opened, NAME)
-        assert found == champion.Current(NAME, "1", "dncnn", "noise", digest, "0123")
+        assert found == champion.Current(NAME, "1", "dncnn", "noise", digest, "0123", "seed 3")
         folder = champion.download(opened, found)
         shutil.rmtree("mlruns/artifacts/models")
         assert champion.download(opened, found) == folder  # fetched once

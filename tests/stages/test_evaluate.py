@@ -43,6 +43,12 @@ def test_a_model_is_scored_on_its_own_track_alone(untrained: Params) -> None:
         assert set(found["track"]) == {model.track}
         assert set(found["setting"]) == {""}
         assert len(found) == len(scoring.Track(model.track).rows)
+        examined = {file.name for file in Path("artifacts/evaluate", name).iterdir()} & {
+            "examined.parquet",
+            "channels.npy",
+            "sweep.parquet",
+        }
+        assert len(examined) == (3 if model.track == "noise" else 0)
 
 
 def test_the_scores_are_those_of_the_trained_network(untrained: Params) -> None:

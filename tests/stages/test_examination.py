@@ -9,7 +9,7 @@ import pytest
 
 from xraydenoise import contracts
 from xraydenoise.params import Params
-from xraydenoise.stages import baseline, examination, scoring
+from xraydenoise.stages import baseline, examination
 
 Small = Callable[..., Params]
 
@@ -80,9 +80,3 @@ def test_the_sweep_falls_with_noise_and_rises_with_dose(examined: Params) -> Non
     assert means["quantum", 200.0] > means["quantum", 20.0]
     better = read("median", "sweep.parquet", contracts.Sweep).groupby(["family", "level"])["psnr"].mean()
     assert (better["gaussian", 0.2], better["quantum", 20.0]) > (means["gaussian", 0.2], means["quantum", 20.0])
-
-
-def test_a_model_of_the_enhanced_track_is_not_examined(examined: Params) -> None:
-    assert set(read("noisy", "spectra.parquet", contracts.Spectra)["track"]) == {"noise", "enhanced"}
-    assert {row["track"] for row in scoring.Track("noise").rows.to_dict("records")} == {"noise"}
-    assert set(read("noisy", "examined.parquet", contracts.Examined)["condition"]) == {"gaussian_05", "gaussian_20"}

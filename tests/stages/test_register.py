@@ -17,6 +17,7 @@ MODEL = "dncnn"  # of track noise
 @pytest.fixture
 def ready(compared: Path, small_of_stages) -> Params:
     """The params of the compared project, whose model passes every audit."""
+    Path("params.yaml").write_text((Path(__file__).parents[2] / "params.yaml").read_text())
     chosen = small_of_stages()
     audits = chosen.gate.audits.model_copy(update={"added_detail": 1.0, "fixed_pattern": 1.0, "noise_gain": 10.0})
     return chosen.model_copy(update={"gate": chosen.gate.model_copy(update={"audits": audits})})
@@ -91,6 +92,14 @@ def test_the_standing_champion_is_scored_again_on_the_same_pictures_and_stays_un
     assert main(["verdict"]) == 2
 
 
+def test_a_champion_that_learnt_under_another_split_is_not_compared(ready, untrained_of_stages):
+    register.run(ready)
+    another(ready, untrained_of_stages)
+    register.run(ready.model_copy(update={"seed": ready.seed + 1}))
+    assert verdict()["alias"] == "challenger"
+    assert any("of another split" in reason and "cannot be compared" in reason for reason in verdict()["reasons"])
+
+
 def test_a_rolled_back_champion_gives_its_place_to_the_one_before_with_tags_that_say_why(ready, untrained_of_stages, capsys):
     lenient = ready.gate.model_copy(update={"margin_psnr": 99.0, "margin_ssim": 1.0})
     register.run(ready)
@@ -105,10 +114,11 @@ def test_a_rolled_back_champion_gives_its_place_to_the_one_before_with_tags_that
     assert verdict()["promoted"], verdict()["reasons"]
     second = aliases()["champion"]
     assert first != second
-    (Path("params.yaml")).write_text((Path(__file__).parents[2] / "params.yaml").read_text())
     assert main(["rollback", "--reason", "blurs calcifications"]) == 0
     assert f"(version {first}) again, instead of {MODEL} (version {second}): blurs calcifications" in capsys.readouterr().out
     assert aliases()["champion"] == first
+    assert main(["verdict"]) == 2
+    assert "is champion no more" in capsys.readouterr().out
     with store.opened("xraydenoise") as opened:
         assert opened.client.get_model_version("xraydenoise", second).tags["rolled_back_because"] == "blurs calcifications"
         with pytest.raises(ValueError, match="no version was champion before it"):

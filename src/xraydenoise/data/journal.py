@@ -33,6 +33,9 @@ class Journal:
         self.complete = self.pixels.exists() and self.signatures.exists()
         self.done, self._bytes, self._pixels, self._pictures = (0, 0, 0, 0)
         if not self.complete:
+            for finished in (self.pixels, self.signatures):  # the kill came between the two
+                if finished.exists():
+                    finished.rename(store.partial(finished))
             self._recover()
 
     def __enter__(self) -> "Journal":

@@ -1,4 +1,4 @@
-"""Work on many items in worker processes, a few at a time and in order; one that dies or hangs costs its own item and no other."""
+"""Work on many items in worker processes, a few at a time and in order; one that dies or hangs twice costs its own item and no other."""
 
 import multiprocessing
 import os
@@ -38,18 +38,25 @@ def each(function: Callable[[Item], Result], items: Iterable[Item], workers: int
     `function` stands at the top of a module, as spawned processes find it by its name, and must not raise: what it raises is raised here.
     `time_limit`: seconds for one item.
     """
-    waiting: deque[ProcessFuture[Result]] = deque()
+    waiting: deque[tuple[Item, ProcessFuture[Result]]] = deque()
+
+    def outcome(item: Item, future: "ProcessFuture[Result]") -> Result | Lost:
+        found = _outcome(future.result, time_limit)
+        if isinstance(found, Lost):  # once more, as a worker may have been killed for want of memory, and not by its item
+            found = _outcome(pool.schedule(function, (item,), timeout=time_limit).result, time_limit)
+        return found
+
     # Spawned, not forked: threads of the caller (torch, Prefect) may hold locks that a fork would copy.
     with ProcessPool(workers, initializer=_alone, context=multiprocessing.get_context("spawn")) as pool:
         try:
             for item in items:
-                waiting.append(pool.schedule(function, (item,), timeout=time_limit))
+                waiting.append((item, pool.schedule(function, (item,), timeout=time_limit)))
                 if len(waiting) >= AHEAD * workers:
-                    yield _outcome(waiting.popleft().result, time_limit)
+                    yield outcome(*waiting.popleft())
             while waiting:
-                yield _outcome(waiting.popleft().result, time_limit)
+                yield outcome(*waiting.popleft())
         finally:  # the caller may leave early
-            for future in waiting:
+            for _, future in waiting:
                 future.cancel()  # type: ignore[no-untyped-call]
 
 

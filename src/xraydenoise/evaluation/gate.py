@@ -72,7 +72,7 @@ def decide(
         checks.append(Check("same_test_set", "", "", math.nan, math.nan, math.nan, math.nan, passed=False))
         details["same_test_set"] = (
             f"{champion.method} was scored on test set {champion.test_set} and {candidate.method} on {candidate.test_set}, so they cannot "
-            "be compared; score the champion again on today's."
+            "be compared; to start anew, take the alias champion from it in MLflow's pages."
         )
     checks += [Check(audit.name, "", "", audit.value, math.nan, math.nan, audit.limit, audit.passed) for audit in audits]
 
@@ -124,8 +124,10 @@ def _above(
     checks = []
     for condition, table in tables.items():
         values, patients = _differences(table, first, second)
-        found = bootstrap(values, units(patients), compare.resamples, compare.confidence, np.random.default_rng(seed))
-        for metric, value, low in zip(METRICS, found.mean, found.low, strict=True):
+        labels = units(patients)
+        found = bootstrap(values, labels, compare.resamples, compare.confidence, np.random.default_rng(seed))
+        lows = found.low if len(np.unique(labels)) > 1 else np.full(len(METRICS), -math.inf)  # a single picture bounds nothing
+        for metric, value, low in zip(METRICS, found.mean, lows, strict=True):
             passed = bool(low > limits[metric])
             checks.append(Check(check, condition, metric, float(value), float(low), math.nan, limits[metric], passed))
     return checks

@@ -31,6 +31,7 @@ class Current:
     track: str
     digest: str  # of its weights and config
     test_set: str  # on which it was last registered; "" where an older release did
+    split: str  # seed and shares by which its patients were split; "" where an older release did
 
 
 def current(store: Store, name: str) -> Current | None:
@@ -39,7 +40,7 @@ def current(store: Store, name: str) -> Current | None:
     if found is None:
         return None
     tags = found.tags
-    return Current(name, str(found.version), tags["model"], tags["track"], tags[DIGEST], tags.get("test_set", ""))
+    return Current(name, str(found.version), tags["model"], tags["track"], tags[DIGEST], tags.get("test_set", ""), tags.get("split", ""))
 
 
 def download(store: Store, champion: Current) -> Path:
@@ -70,10 +71,11 @@ def download(store: Store, champion: Current) -> Path:
     return kept
 
 
-def register(store: Store, name: str, method: Method, verdict: Verdict, test_set: str, card: str) -> dict[str, str]:
+def register(store: Store, name: str, method: Method, verdict: Verdict, test_set: str, split: str, card: str) -> dict[str, str]:
     """Register a trained model under `name`, its weights once, and give it the alias of the gate's verdict.
 
-    `card` is its model card, Markdown. Returns a record without ids, versions and times, so that it is the same in every clone.
+    `test_set` is the identity of the pictures it was weighed on, `split` tells seed and shares by which patients were split, `card` is its
+    model card, Markdown. Returns a record without ids, versions and times, so that it is the same in every clone.
     Raises ValueError where the verdict is on another model, or takes no account of the champion that stands.
     """
     if verdict.candidate != method.name:
@@ -81,7 +83,7 @@ def register(store: Store, name: str, method: Method, verdict: Verdict, test_set
     digest = runs.digest(method.outputs())
     known = next((found for found in versions.search(store, name, digest) if versions.has_files(store, found)), None)
     found = known or _version(store, name, method, digest)
-    versions.tag(store, found, test_set=test_set)
+    versions.tag(store, found, test_set=test_set, split=split)
     _explain(store, found, verdict, card)
     if verdict.alias == CHAMPION:
         _promote(store, found)

@@ -95,7 +95,10 @@ def _apart(groups: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
 
 
 def _discs(discs: pd.DataFrame) -> pd.DataFrame:
-    intervals = [f"{row.dprime:.2f} [{row.dprime_low:.2f}, {row.dprime_high:.2f}]" for row in discs.itertuples()]
+    bounds = (discs["dprime_low"].map(" [{:.2f}, ".format) + discs["dprime_high"].map("{:.2f}]".format)).where(
+        discs["dprime_low"].notna(), ""
+    )
+    intervals = discs["dprime"].map("{:.2f}".format) + bounds
     shown = discs[["condition", "method", "images"]].astype(str).assign(**{"d'": intervals})
     for column, text in (("cnr", "{:.2f}"), ("bias2", "{:.2e}"), ("variance", "{:.2e}")):
         shown[column] = discs[column].map(text.format)

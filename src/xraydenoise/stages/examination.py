@@ -13,7 +13,7 @@ from xraydenoise.data import store
 from xraydenoise.evaluation import detectability, metrics, repeats
 from xraydenoise.evaluation.ranking import DECIMALS
 from xraydenoise.evaluation.repeats import Draw
-from xraydenoise.evaluation.statistics import units
+from xraydenoise.evaluation.statistics import tail, units
 from xraydenoise.noise import Noise, draw_seed, gaussian, quantum
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
@@ -89,7 +89,7 @@ def pictures(track: scoring.Track, split: str, level: Level, params: Params) -> 
 
 
 def draws(noise: Noise, seed: int, image: str, what: str) -> Draw:
-    """The k-th noisy version of a region of `image`: the same for every method, and none shares its noise with another."""
+    """The k-th noisy version of a region of `image`: the same for every method, another for each k, picture and `what`."""
 
     def draw(region: np.ndarray, number: int) -> np.ndarray:
         generator = torch.Generator().manual_seed(draw_seed(seed, image, f"{what} {number}"))
@@ -120,8 +120,10 @@ def summary(methods: Iterable[str], params: Params) -> pd.DataFrame:
             absent, present = np.swapaxes(outputs[placed.index.to_numpy()], 0, 1)
             counts = resampled(placed["patient"].to_numpy(), params)  # the same for every method
             observed = detectability.dprime(present, absent, np.ones((1, len(placed))))[0]
-            tail = (1 - params.compare.confidence) / 2
-            low, high = np.quantile(detectability.dprime(present, absent, counts), [tail, 1 - tail])
+            low = high = np.nan  # one patient, or one picture where they are few, has no interval
+            if (groups := len(np.unique(units(placed["patient"].to_numpy())))) > 1:
+                outer = tail(groups, params.compare.confidence)
+                low, high = np.quantile(detectability.dprime(present, absent, counts), [outer, 1 - outer])
             means = {name: float(placed[name].mean()) for name in ("bias2", "variance", "cnr")}
             interval = {"dprime": observed, "dprime_low": low, "dprime_high": high}
             rows.append({"condition": condition, "method": method, "images": len(placed), **means, **interval})

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,8 +21,21 @@ CHAMPION = "champion"  # what the scores call the model that stands, whatever it
 AUDITED = 8  # clean test pictures, at most, on which a candidate is audited
 
 
-def weigh(params: Params, name: str, digest: str, test_set: str, standing: tuple[str, Path] | None) -> Verdict:
-    """The verdict on model `name`, whose weights have `digest`; `standing`: digest and folder (config.json, weights) of the champion."""
+class Standing(NamedTuple):
+    """The champion as the registry has it."""
+
+    digest: str  # of its weights and config
+    test_set: str  # on which it was weighed
+    same_split: bool  # whether patients were split as today; else it may have learnt from today's test patients
+    folder: Path  # config.json and weights.safetensors
+
+
+def weigh(params: Params, name: str, digest: str, test_set: str, standing: Standing | None) -> Verdict:
+    """The verdict on model `name`, whose weights have `digest`, on the test set of that identity.
+
+    The champion is scored again on today's test pictures, unless patients were split otherwise when it learnt: new data move no patient
+    towards test, another seed or other shares do.
+    """
     torch.set_num_threads(params.machine.threads)
     device = pick(params.machine.device)
     track = scoring.Track("noise")
@@ -29,9 +43,9 @@ def weigh(params: Params, name: str, digest: str, test_set: str, standing: tuple
     scores = [contracts.read(Path("artifacts/evaluate", method, "scores.parquet"), contracts.Scores) for method in (name, REFERENCE)]
     rival = None
     if standing:
-        rival = Contender(CHAMPION, standing[0], test_set)
-        if standing[0] != digest:
-            scores.append(rescored(models.load(standing[1], device), track, params, device))
+        rival = Contender(CHAMPION, standing.digest, test_set if standing.same_split else f"{standing.test_set} of another split")
+        if standing.digest != digest and standing.same_split:
+            scores.append(rescored(models.load(standing.folder, device), track, params, device))
     tested = pd.concat(scores, ignore_index=True)
     tested = tested[(tested["track"] == "noise") & (tested["split"] == "test")]
     denoise = scoring.denoiser(models.load(Path("artifacts/train", name), device), device)

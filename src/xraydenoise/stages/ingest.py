@@ -8,6 +8,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,10 @@ def listed(params: Params) -> pd.DataFrame:
 def key(files: pd.DataFrame, params: Params) -> str:
     """Digest of all that decides what becomes of the files: a journal under another key is of no use."""
     digest = hashlib.sha256(params.ingest.model_dump_json(exclude={"max_bad", "split"}).encode())
-    for path in sorted(CODE.glob("*.py")):
+    for path in [Path(__file__), *sorted(path for path in CODE.rglob("*.py") if "sources" not in path.parts)]:
         digest.update(path.read_bytes())
+    for package in ("numpy", "opencv-python-headless", "pydicom", "simplejpeg"):
+        digest.update(version(package).encode())
     for file in records(files):
         found = path_of(file).stat() if file["reason"] is None else None
         digest.update(repr((sorted(file.items()), found and (found.st_size, found.st_mtime_ns))).encode())
@@ -105,7 +108,7 @@ def decode_missing(files: pd.DataFrame, journal: Journal, params: Params) -> Non
     """Write a row of the journal for each file that has none: a picture, or why there is none."""
     if journal.complete:
         return
-    first = {row["image"]: row for row in journal.read() if "offset" in row}
+    first = {row["image"]: {key: row[key] for key in ("source", "file", "patient")} for row in journal.read() if "offset" in row}
     rest = files.iloc[journal.done :]
     if journal.done:
         print(f"ingest: goes on after {journal.done} of {len(files)} files")

@@ -26,22 +26,23 @@ def run(params: Params) -> None:
     method = next(method for method in known if method.name == best)
     digest, name = runs.digest(method.outputs()), params.registry.name
     test_set = json.loads((INGEST / "leakage.json").read_text(encoding="utf-8"))["splits"]["test"]["identity"]
+    split = f"seed {params.seed}, {params.ingest.split}"
     data = json.loads((INGEST / "card.json").read_text(encoding="utf-8"))
     with store.opened(params.registry.experiment) as opened:
         standing = champion.current(opened, name)
         weights = champion.download(opened, standing) if standing and standing.digest != digest else Path("artifacts/train", best)
-    # The store is closed meanwhile, so that trainings of other stages can be mirrored.
-    verdict = gate.weigh(params, best, digest, test_set, (standing.digest, weights) if standing else None)
+    champ = gate.Standing(standing.digest, standing.test_set, standing.split == split, weights) if standing else None
+    verdict = gate.weigh(params, best, digest, test_set, champ)  # the store is closed meanwhile, so that trainings can be mirrored
     with store.opened(params.registry.experiment) as opened:
         verdict = rollback.vetoed(opened, name, digest, verdict)
-        mirror.everything(opened, known, shown(known), verdict)
         card = model_card(name, method, ranked, verdict, data, test_set)
-        record = champion.register(opened, name, method, verdict, test_set, card)
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir(parents=True)
-    VERDICT.write_text(json.dumps(verdict.as_json(), indent=1) + "\n", encoding="utf-8")
-    TABLE.write_text(verdict.table() + "\n", encoding="utf-8")
-    (OUT / "model_card.md").write_text(card, encoding="utf-8")
+        shutil.rmtree(OUT, ignore_errors=True)
+        OUT.mkdir(parents=True)
+        VERDICT.write_text(json.dumps(verdict.as_json(), indent=1) + "\n", encoding="utf-8")
+        TABLE.write_text(verdict.table() + "\n", encoding="utf-8")
+        (OUT / "model_card.md").write_text(card, encoding="utf-8")
+        mirror.everything(opened, known, shown(known), verdict)
+        record = champion.register(opened, name, method, verdict, test_set, split, card)
     RECORD.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     uri = f"models:/{name}@{record['alias']}"
     print(verdict.table())

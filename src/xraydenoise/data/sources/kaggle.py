@@ -173,7 +173,11 @@ def coronahack(root: Path) -> Iterator[tuple[str, tuple[Path, str | None]]]:
     if not tables:
         raise ValueError(f"{root}: has no {TABLE}; it is not CoronaHack, or its layout changed: correct `rule` or `version` in params.yaml")
     labels = dict(read_labels(tables[0]))
-    found = {f"{file.parent.name}/{file.name}": (file, labels.get(file.name)) for file in images(root)}
+    found: dict[str, tuple[Path, str | None]] = {}
+    for file in images(root):
+        known = found.setdefault(f"{file.parent.name}/{file.name}", (file, labels.get(file.name)))[0]
+        if known != file and not filecmp.cmp(file, known, shallow=False):
+            raise ValueError(f"{file}: differs from {known}, which has the same name; the archive contradicts itself")
     absent = len(set(labels) - {file.name for file, _ in found.values()})
     unlisted = sum(label is None for _, label in found.values())
     if absent or unlisted:
