@@ -143,7 +143,7 @@ def test_a_folder_that_cannot_be_listed_is_quarantined(inbox: Path) -> None:
     (inbox / "images/b").chmod(0)
     files = fetch(inbox)
     (inbox / "images/b").chmod(0o755)
-    assert files["reason"].to_list() == [None, "unreadable"]
+    assert files["reason"].fillna("").to_list() == ["", "unreadable"]
 
 
 def test_what_dvc_cannot_hash_is_refused_before_anything_runs_with_each_name(inbox: Path) -> None:
