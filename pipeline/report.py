@@ -9,7 +9,7 @@ from xraydenoise.params import Params
 from xraydenoise.stages import scoring
 
 NEXT = """Next: open artifacts/compare/report.html in a browser; `make ui` compares the runs in MLflow;
-`python -m xraydenoise verdict` says why the model is {alias};
+`.venv/bin/python -m xraydenoise verdict` says why the model is {alias};
 mlflow.pyfunc.load_model("models:/{name}@{alias}") loads it in Python."""
 
 

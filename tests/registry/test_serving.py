@@ -27,7 +27,8 @@ def served(project, servers) -> Iterator[str]:
         project.register(opened)
     port = servers.free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", URI, "--env-manager", "local"]
-    environment = os.environ | {"MLFLOW_TRACKING_URI": store.URI, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    activated = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # MLflow looks for uvicorn there
+    environment = os.environ | {"PATH": activated, "MLFLOW_TRACKING_URI": store.URI, "MLFLOW_DISABLE_TELEMETRY": "true"}
     address = f"http://127.0.0.1:{port}"
     whole = [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     with servers.running(whole, Path("serve.log"), lambda: servers.answers(f"{address}/ping"), env=environment):
