@@ -1,3 +1,4 @@
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -123,6 +124,23 @@ def test_a_lossless_tiff_is_decoded_exactly(compression: str, tmp_path: Path, ra
     pixels = (ramp >> 8).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.tif", compression=compression)
     np.testing.assert_array_equal(decode(tmp_path / "a.tif", LIMIT, voi=False).pixels, pixels.astype(np.uint16) * 257)
+
+
+def test_a_tiff_whose_tile_is_huge_is_refused(ramp: np.ndarray, make_tiff) -> None:
+    tiles = {322: 60_000, 323: 60_000, 324: 8, 325: 4800, 259: 8}
+    assert refusal(make_tiff("a.tif", ramp, tags=tiles)) == "too_large"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_tiff_with_right_checksums_over_too_few_rows_is_refused(dtype: type, make_tiff) -> None:
+    pixels = np.arange(40 * 60).reshape(40, 60).astype(dtype)
+    for share, expected in ((40, None), (20, "damaged"), (0, "damaged")):
+        strip = zlib.compress(pixels[:share].tobytes())
+        path = make_tiff("a.tif", pixels, strip=strip, tags={259: 8})
+        if expected is None:
+            assert decode(path, LIMIT, voi=False).pixels.shape == (40, 60)
+        else:
+            assert refusal(path) == expected
 
 
 def test_a_bitmap_of_32_bit_is_gray_and_not_transparent(ramp: np.ndarray, make_picture) -> None:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLSLossless,
@@ -37,8 +38,13 @@ def specimens(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         "progressive.jpg": _pillow(shallow, "jpeg", progressive=True),
         "plain.tif": _pillow(shallow, "tiff"),
         "deflated.tif": _pillow(shallow, "tiff", compression="tiff_adobe_deflate"),
+        "shallow_lzw.tif": _pillow(shallow, "tiff", compression="tiff_lzw"),
+        "packbits.tif": _pillow(shallow, "tiff", compression="packbits"),
         "plain.dcm": _dicom(deep),
     }
+    deflated = pydicom.dcmread(io.BytesIO(files["plain.dcm"]))
+    deflated.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    files["deflated.dcm"] = _saved(deflated)
     for name, syntax in (("rle.dcm", RLELossless), ("jpeg_2000.dcm", JPEG2000Lossless), ("jpeg_ls.dcm", JPEGLSLossless)):
         dataset = pydicom.dcmread(io.BytesIO(files["plain.dcm"]))
         dataset.compress(syntax)

@@ -1,7 +1,9 @@
 """Damaged files: cut, flipped, overwritten, filled up; each is refused and none passes with gray in the place of its pixels."""
 
+import io
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -10,6 +12,7 @@ import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit
 
@@ -18,7 +21,8 @@ from xraydenoise.data.picture import Refused
 
 LIMIT = 1.0  # megapixels
 NAMES = ["png8.png", "png16.png", "gray.jpg", "rgb.jpg", "progressive.jpg", "bitmap.bmp", "plain.tif", "lzw.tif", "deflated.tif"]
-DICOM = ["plain.dcm", "rle.dcm", "jpeg_2000.dcm", "jpeg_ls.dcm", "jpeg_lossless.dcm"]
+NAMES += ["shallow_lzw.tif", "packbits.tif"]
+DICOM = ["plain.dcm", "deflated.dcm", "rle.dcm", "jpeg_2000.dcm", "jpeg_ls.dcm", "jpeg_lossless.dcm"]
 CUT = {"truncated", "unreadable", "not_an_image", "damaged"}
 
 
@@ -109,6 +113,58 @@ def _strip(tiff: bytes) -> tuple[int, int]:
     (count,) = struct.unpack_from("<H", tiff, at)
     tags = {tag: value for tag, _, _, value in (struct.unpack_from("<HHII", tiff, at + 2 + 12 * entry) for entry in range(count))}
     return tags[273], tags[273] + tags[279]
+
+
+SHORT = {"damaged", "unreadable", "truncated"}
+UNPACKED = ["tiff_lzw", "packbits", "tiff_adobe_deflate"]
+
+
+def pieces(content: bytes, change: Callable[[int], int]) -> bytes:
+    """A TIFF by Pillow whose strips have other lengths, in its tags."""
+    changed = bytearray(content)
+    (at,) = struct.unpack_from("<I", content, 4)
+    (count,) = struct.unpack_from("<H", content, at)
+    for entry in range(at + 2, at + 2 + 12 * count, 12):
+        tag, kind, values, place = struct.unpack_from("<HHII", content, entry)
+        if tag == 279:
+            code = {3: "<H", 4: "<I"}[kind]
+            start = entry + 8 if values * struct.calcsize(code) <= 4 else place
+            for length_at in range(start, start + values * struct.calcsize(code), struct.calcsize(code)):
+                struct.pack_into(code, changed, length_at, change(struct.unpack_from(code, content, length_at)[0]))
+    return bytes(changed)
+
+
+def tiff(pixels: np.ndarray, compression: str | None = None) -> bytes:
+    written = io.BytesIO()
+    Image.fromarray(pixels).save(written, "tiff", compression=compression)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("share", [0.9, 0.5, 0.1])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("compression", [None, *UNPACKED])
+def test_a_tiff_whose_strips_are_cut_is_refused(compression: str | None, dtype: type, share: float, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(4).integers(0, 200, (90, 120)).astype(dtype) / (200 if dtype is np.float32 else 1)
+    whole = tiff(pixels.astype(dtype), compression)
+    (tmp_path / "whole").write_bytes(pieces(whole, lambda length: length))
+    assert decode(tmp_path / "whole", LIMIT, voi=False).pixels.shape == (90, 120)
+    assert refusal(pieces(whole, lambda length: int(length * share)), tmp_path) in SHORT
+
+
+def test_flipped_bits_that_libtiff_notices_are_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    smooth = cv2.normalize(cv2.GaussianBlur(rng.normal(size=(90, 120)), (0, 0), 6), None, 3, 250, cv2.NORM_MINMAX)
+    whole = tiff(smooth.astype(np.uint8), "tiff_lzw")
+    refused = 0
+    for at in rng.integers(500, len(whole) - 500, 60):
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << int(rng.integers(8))
+        (tmp_path / "a").write_bytes(flipped)
+        try:
+            decode(tmp_path / "a", LIMIT, voi=False)
+        except Refused:
+            refused += 1
+    assert refused >= 8
 
 
 def test_a_png_whose_end_chunk_is_missing_is_refused(specimens: dict[str, bytes], tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 import math
 import struct
 import zlib
+from io import BytesIO
 
 import numpy as np
+from PIL.TiffImagePlugin import TiffImageFile
 
 from xraydenoise.data import opencv
 from xraydenoise.data.picture import Refused, check_size
@@ -13,6 +15,7 @@ MAGICS = (b"II*\0", b"MM\0*")
 TYPES = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4)}  # byte, short, long: all that the tags read here may have
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES, PLANAR = 256, 257, 258, 259, 262, 274, 277, 284
 STRIPS, ROWS_A_STRIP, STRIP_BYTES, TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES = 273, 278, 279, 322, 323, 324, 325
+SAMPLE_FORMAT, SIGNED = 339, 2
 WANTED = frozenset(
     {
         WIDTH,
@@ -29,19 +32,23 @@ WANTED = frozenset(
         TILE_HEIGHT,
         TILES,
         TILE_BYTES,
+        SAMPLE_FORMAT,
     }
 )
 DEFLATE = (8, 32946)
 COMPRESSIONS = frozenset({1, 5, 32773, *DEFLATE})  # none, LZW, PackBits, deflate; damage within a JPEG would pass unseen
-DTYPES = {np.dtype(np.uint8): (8,), np.dtype(np.uint16): (10, 12, 14, 16), np.dtype(np.float32): (32,), np.dtype(np.float64): (64,)}
+DTYPES = {np.dtype(np.uint16): (10, 12, 14, 16), np.dtype(np.float32): (32,), np.dtype(np.float64): (64,)}
+MODES = {"1": "L", "L": "L", "LA": "RGBA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBX": "RGB", "RGBA": "RGBA", "YCbCr": "RGB"}
+SPARE = 2**16  # bytes that a deflated strip or tile may hold beside its pixels
 Tags = dict[int, tuple[int, ...]]
 
 
 def read(data: bytes, max_megapixels: float) -> tuple[np.ndarray, int]:
     """Pixels (H, W) or (H, W, 3 or 4) as black-is-zero and their bits; unrotated, its size checked before a pixel is decoded.
 
-    Bits of 10, 12 and 14 are packed and come out whole. Damage within strips that are not deflated cannot be noticed: TIFF has no
-    checksum of its own. Raises Refused: compression, damaged, depth, frames, too_large, truncated, unreadable.
+    Bits of 10, 12 and 14 are packed and come out whole. Strips and tiles that hold too little or cannot be unpacked are refused. Those
+    that are not deflated have no checksum, so damage that leaves their length alone, such as a flipped bit, mostly passes unnoticed.
+    Raises Refused: colour, compression, damaged, depth, frames, too_large, truncated, unreadable.
     """
     try:
         tags, orientation_at = _tags(data)
@@ -52,21 +59,38 @@ def read(data: bytes, max_megapixels: float) -> tuple[np.ndarray, int]:
     check_size(tags[HEIGHT][0], tags[WIDTH][0], max_megapixels)
     if _one(tags, COMPRESSION, 1) not in COMPRESSIONS:
         raise Refused("compression", f"TIFF of compression {tags[COMPRESSION][0]}; save it with none, LZW or deflate")
-    _check_chunks(data, tags)
+    _check_chunks(data, tags, max_megapixels)
     content = bytearray(data)
     if orientation_at is not None:  # OpenCV would turn the picture by it, at 8 bit alone
         content[orientation_at] = 1
-    return _whole(opencv.pixels(content), _one(tags, BITS, 1), white_is_zero=_one(tags, PHOTOMETRIC, 1) == 0)
+    bits = _one(tags, BITS, 1)
+    if bits > 8:
+        return _deep(opencv.pixels(content), bits, white_is_zero=_one(tags, PHOTOMETRIC, 1) == 0)
+    if _one(tags, SAMPLE_FORMAT, 1) == SIGNED:
+        raise Refused("depth", f"TIFF of {bits} bit, signed; expected 8 to 16 bit unsigned, or real numbers")
+    return _shallow(content), 8
 
 
-def _whole(pixels: np.ndarray, bits: int, white_is_zero: bool) -> tuple[np.ndarray, int]:
-    if pixels.dtype == np.uint8:
-        bits = 8  # OpenCV widens 1 and 4 bit, and inverts where white is zero
+def _shallow(content: bytearray) -> np.ndarray:
+    """Pixels of up to 8 bit, widened, inverted where white is zero: by Pillow, as OpenCV has libtiff go on after errors at these depths."""
+    try:
+        picture = TiffImageFile(BytesIO(content))
+        mode = MODES.get(picture.mode)
+        if mode is None:
+            raise Refused("colour", f"TIFF of colours {picture.mode}; expected a gray picture")
+        return np.asarray(picture.convert(mode))
+    except (Refused, MemoryError):
+        raise
+    except Exception as error:  # damaged files make Pillow raise many classes
+        raise Refused("damaged", f"TIFF that Pillow cannot decode: {type(error).__name__}: {' '.join(str(error).split())}") from error
+
+
+def _deep(pixels: np.ndarray, bits: int, white_is_zero: bool) -> tuple[np.ndarray, int]:
     if bits not in DTYPES.get(pixels.dtype, ()):
         raise Refused("depth", f"TIFF of {bits} bit, as {pixels.dtype}; expected 8 to 16 bit unsigned, or real numbers")
     if pixels.dtype == np.uint16:
         pixels = pixels >> (16 - bits)  # OpenCV puts packed bits at the upper end
-    if white_is_zero and bits != 8:
+    if white_is_zero:
         pixels = (2**bits - 1 if bits <= 16 else 1) - pixels
     return pixels, bits
 
@@ -92,36 +116,44 @@ def _tags(data: bytes) -> tuple[Tags, int | None]:
     return tags, orientation_at
 
 
-def _check_chunks(data: bytes, tags: Tags) -> None:
-    """Each strip or tile is there, within the file, and (deflated) as its checksum says, which libtiff does not look at."""
+def _check_chunks(data: bytes, tags: Tags, max_megapixels: float) -> None:
+    """Each strip or tile is there, within the file, and holds its pixels (none, deflate), whose checksum libtiff does not look at."""
     height, width = tags[HEIGHT][0], tags[WIDTH][0]
     tiled = TILES in tags
-    rows = _one(tags, TILE_HEIGHT if tiled else ROWS_A_STRIP, height)
+    rows = _one(tags, TILE_HEIGHT, height) if tiled else min(_one(tags, ROWS_A_STRIP, height), height)
     columns = _one(tags, TILE_WIDTH, width) if tiled else width
-    if rows < 1 or columns < 1:
-        raise Refused("unreadable", f"TIFF in pieces of {columns} x {rows} px")
-    samples = _one(tags, SAMPLES, 1)
+    check_size(rows, columns, max_megapixels)  # a tile may be larger than its picture
+    samples, bits = _one(tags, SAMPLES, 1), _one(tags, BITS, 1)
+    if samples > 4 or bits > 64:
+        raise Refused("depth", f"TIFF of {samples} samples of {bits} bit a pixel; expected up to 4 of up to 64")
     planes = samples if _one(tags, PLANAR, 1) == 2 else 1
-    expected = math.ceil(height / rows) * math.ceil(width / columns) * planes
+    down = math.ceil(height / rows)
+    expected = down * math.ceil(width / columns) * planes
     starts, lengths = (tags.get(tag, ()) for tag in ((TILES, TILE_BYTES) if tiled else (STRIPS, STRIP_BYTES)))
     if len(starts) < expected or len(lengths) < expected:
         raise Refused("unreadable", f"TIFF lists {min(len(starts), len(lengths))} of {expected} strips or tiles")
-    most = (min(rows, height) * columns * samples + 7) * 8  # bytes a piece can hold, of 64 bit a sample
-    for start, length in zip(starts, lengths, strict=False):
+    row = math.ceil(columns * samples // planes * bits / 8)  # bytes
+    compression = _one(tags, COMPRESSION, 1)
+    for number, (start, length) in enumerate(zip(starts[:expected], lengths, strict=False)):
         if start + length > len(data):
             raise Refused("truncated", f"TIFF ends after {len(data)} bytes; its pixels would end at {start + length}")
-        if _one(tags, COMPRESSION, 1) in DEFLATE:
-            _check_deflated(data[start : start + length], most)
+        needed = row * (rows if tiled else min(rows, height - number % down * rows))  # tiles are filled up
+        if compression in DEFLATE:
+            length = _inflated(data[start : start + length], needed + SPARE)
+        if compression in (1, *DEFLATE) and length < needed:
+            raise Refused("damaged", f"TIFF has a strip or tile of {length} bytes; its pixels are {needed}")
 
 
-def _check_deflated(piece: bytes, most: int) -> None:
+def _inflated(piece: bytes, most: int) -> int:
+    """Bytes that a piece inflates to, all of them checked."""
     inflate = zlib.decompressobj()
     try:
-        inflate.decompress(piece, most)
+        length = len(inflate.decompress(piece, most))
     except zlib.error as error:
         raise Refused("damaged", f"TIFF has a strip or tile that does not inflate: {error}") from error
     if not inflate.eof:
         raise Refused("damaged", "TIFF has a strip or tile whose deflated data have no end")
+    return length
 
 
 def _one(tags: Tags, tag: int, otherwise: int) -> int:
