@@ -96,6 +96,17 @@ def test_a_voi_table_of_8_bit_may_have_more_than_256_entries(make_dicom) -> None
     np.testing.assert_array_equal(pixels(path, voi=True), (VALUES // 16).astype(np.uint16) * 257)
 
 
+@pytest.mark.parametrize("voi", [False, True])
+def test_a_table_may_begin_below_zero_though_its_descriptor_is_unsigned(voi: bool, make_dicom) -> None:
+    item = table(4096, 0, 12, np.arange(4096)[::-1])
+    item[0].add_new("LUTDescriptor", "US", [4096, 2**16 - 1024, 12])
+    values, entries = (VALUES, {"VOILUTSequence": item, "RescaleSlope": 1, "RescaleIntercept": -1024})
+    if not voi:
+        values, entries = VALUES.astype(np.int16) - 1024, {"ModalityLUTSequence": item}
+    plain = pixels(make_dicom(VALUES, "a.dcm", bits=12), voi=False)
+    np.testing.assert_array_equal(pixels(make_dicom(values, "b.dcm", bits=13, **entries), voi), 65535 - plain)
+
+
 def test_a_table_shorter_than_it_says_is_refused(make_dicom) -> None:
     with pytest.raises(Refused, match="damaged: lookup table of 50 entries"):
         pixels(make_dicom(VALUES, bits=12, ModalityLUTSequence=table(100, 0, 12, np.arange(50))), voi=False)

@@ -64,6 +64,8 @@ def _looked_up(dataset: Dataset, item: Dataset, values: np.ndarray) -> tuple[np.
         raise Refused("damaged", f"lookup table of {len(table)} entries and {depth} bit; its descriptor says {count} entries")
     if not np.isfinite(values).all():
         raise Refused("not_finite", "pixels are NaN or infinite")
+    if first >= 2**15 and first > values.max():  # signed, as its input may be (PS3.3 C.11.1.1, C.11.2.1.1), under an unsigned VR
+        first -= 2**16
     return table[np.clip(values.astype(np.int64) - first, 0, count - 1)], (0, 2**depth - 1)
 
 
