@@ -5,10 +5,13 @@ import struct
 import threading
 import tracemalloc
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.encaps import encapsulate, get_frame
 
 from xraydenoise.data.decode import decode
 from xraydenoise.data.picture import Refused
@@ -86,6 +89,56 @@ def test_a_small_header_over_a_huge_compressed_picture_is_refused(specimens, tmp
     at = content.index(b"\xff\x4f\xff\x51") + 8
     (tmp_path / "a").write_bytes(content[:at] + struct.pack(">II", HUGE, HUGE) + content[at + 8 :])
     assert refusal(tmp_path / "a") == "damaged"
+
+
+def in_a_box(name: bytes, content: bytes, extended: bool = False) -> bytes:
+    if extended:
+        return struct.pack(">I4sQ", 1, name, 16 + len(content)) + content
+    return struct.pack(">I4s", 8 + len(content), name) + content
+
+
+def with_picture(dicom: bytes, frame: bytes, folder: Path) -> Path:
+    """The DICOM file with another compressed picture."""
+    dataset = pydicom.dcmread(BytesIO(dicom))
+    dataset.PixelData = encapsulate([frame])
+    dataset.save_as(folder / "a.dcm")
+    return folder / "a.dcm"
+
+
+@pytest.mark.parametrize("extended", [False, True])
+def test_a_decoy_before_a_huge_jpeg_2000_picture_does_not_hide_its_size(extended: bool, specimens, tmp_path: Path) -> None:
+    stream = get_frame(pydicom.dcmread(BytesIO(specimens["jpeg_2000.dcm"])).PixelData, 0, number_of_frames=1)
+    ihdr = in_a_box(b"ihdr", struct.pack(">IIHBBBB", 90, 120, 1, 15, 7, 0, 0))
+    head = in_a_box(b"jP  ", b"\r\n\x87\n") + in_a_box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
+    head += in_a_box(b"jp2h", ihdr + in_a_box(b"colr", b"\1\0\0" + struct.pack(">I", 17)))
+    decoy = in_a_box(b"free", stream, extended)
+    honest = with_picture(specimens["jpeg_2000.dcm"], head + decoy + in_a_box(b"jp2c", stream, extended), tmp_path)
+    assert decode(honest, 64, voi=False).pixels.shape == (90, 120)
+    to_the_end = with_picture(specimens["jpeg_2000.dcm"], head + b"\0\0\0\0jp2c" + stream, tmp_path)
+    assert decode(to_the_end, 64, voi=False).pixels.shape == (90, 120)
+    huge = stream[:8] + struct.pack(">II", HUGE, HUGE) + stream[16:]
+    assert refusal(with_picture(specimens["jpeg_2000.dcm"], head + decoy + in_a_box(b"jp2c", huge, extended), tmp_path)) == "damaged"
+    assert refusal(with_picture(specimens["jpeg_2000.dcm"], head + b"\0\0\0\0free" + stream, tmp_path)) == "damaged"
+    assert refusal(with_picture(specimens["jpeg_2000.dcm"], head + decoy, tmp_path)) == "truncated"
+
+
+def test_run_lengths_of_more_pixels_than_the_header_says_are_refused_without_room_for_them(specimens, tmp_path: Path) -> None:
+    segment = b"\x81\0" * 500_000  # 64 MB of zeros
+    frame = struct.pack("<16I", 2, 64, 64 + len(segment), *[0] * 13) + 2 * segment
+    path = with_picture(specimens["rle.dcm"], frame, tmp_path)
+    tracemalloc.start()
+    try:
+        assert refusal(path) == "damaged"
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20e6  # bytes; the file has 2e6
+
+
+def test_run_lengths_in_another_number_of_segments_are_refused(specimens, tmp_path: Path) -> None:
+    frame = struct.pack("<16I", 1, 64, *[0] * 14) + b"\x81\0" * 85
+    assert refusal(with_picture(specimens["rle.dcm"], frame, tmp_path)) == "damaged"
+    assert refusal(with_picture(specimens["rle.dcm"], frame[:40], tmp_path)) == "truncated"
 
 
 def test_a_jpeg_of_very_many_scans_is_refused(specimens, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from xraydenoise.data.picture import Refused, check_size
 
 MAGIC = b"\xff\xd8\xff"
 END, SCAN, LOSSLESS_LS = 0xD9, 0xDA, 0xF7  # end of image, start of a scan, start of a JPEG-LS frame
+DCT = frozenset({0xC0, 0xC1, 0xC2, 0xC5, 0xC6, 0xC9, 0xCA, 0xCD, 0xCE})  # frames whose samples are rounded
 FRAMES = frozenset({*range(0xC0, 0xD0), LOSSLESS_LS}) - {0xC4, 0xC8, 0xCC}  # start-of-frame markers, which hold the size
 ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # in coded data: neither a stuffed byte nor a restart
@@ -27,6 +28,7 @@ class Header:
     width: int
     precision: int  # bits a sample
     components: int
+    lossy: bool
 
 
 def read(data: bytes, max_megapixels: float) -> tuple[np.ndarray, int]:
@@ -76,7 +78,7 @@ def _walk(data: bytes) -> Header:
             if header is not None:
                 raise Refused("frames", "JPEG holds more than one frame")
             precision, height, width, components = struct.unpack_from(">BHHB", data, at + 4)
-            header = Header(height, width, precision, components)
+            header = Header(height, width, precision, components, lossy=marker in DCT)
             coded_marker = MARKER_LS if marker == LOSSLESS_LS else MARKER
         at += 2 + length
         if marker == SCAN:  # coded data follows, of unknown length

@@ -1,3 +1,4 @@
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,28 @@ def test_a_deflated_file_is_read_and_a_deflated_bomb_refused(make_dicom) -> None
     assert refusal(bomb) == "too_large"
 
 
+def test_a_deflated_bomb_is_refused_whatever_its_meta_information_says_of_its_own_length(make_dicom) -> None:
+    bomb = make_dicom(np.zeros((4000, 4000), np.uint16), syntax=DeflatedExplicitVRLittleEndian)
+    content = bomb.read_bytes()
+    meta = 144 + struct.unpack_from("<I", content, 140)[0]  # its end
+    filling = b"\x02\0\x02\1OB\0\0" + struct.pack("<I", 6000) + bytes(6000)
+    for changed in (
+        content[:140] + struct.pack("<I", len(content)) + content[144:],
+        content[:140] + struct.pack("<I", 2**32 - 1) + content[144:],
+        content[:132] + content[144:],
+        content[:132] + filling + content[144:],
+        content[:meta] + filling + content[meta:],
+    ):
+        bomb.write_bytes(changed)
+        assert refusal(bomb) == "too_large"
+
+
+def test_a_deflated_file_that_was_cut_is_refused(make_dicom) -> None:
+    path = make_dicom(levels(12), bits=12, syntax=DeflatedExplicitVRLittleEndian)
+    path.write_bytes(path.read_bytes()[:-20])
+    assert refusal(path) == "truncated"
+
+
 def test_the_magic_tells_a_file_from_a_folder_and_from_others(make_dicom, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("x" * 300)
     assert is_dicom(make_dicom(levels(12)))
@@ -87,6 +110,7 @@ def test_the_patient_is_hashed_and_the_same_in_every_file(make_dicom) -> None:
         ({"PixelSpacing": [0.14, 0.14], "ImagerPixelSpacing": [0.2, 0.2]}, 0.14),
         ({"PixelSpacing": [0, 0], "ImagerPixelSpacing": [0.2, 0.2]}, 0.2),
         ({"PixelSpacing": [0.1, 0.2]}, None),
+        ({"PixelSpacing": [0.2, 0.1], "ImagerPixelSpacing": [0.1, 0.1]}, None),
         ({"PixelSpacing": 0.1}, None),
     ],
 )

@@ -1,4 +1,5 @@
 import io
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.data import data_manager
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import (
     UID,
     ExplicitVRBigEndian,
@@ -117,6 +118,54 @@ def test_a_baseline_jpeg_has_the_pixels_of_the_same_jpeg_in_a_file_of_its_own(ch
     np.testing.assert_allclose(decode(path, LIMIT, voi=False).pixels, decode(tmp_path / "a.jpg", LIMIT, voi=False).pixels, atol=257)
 
 
+@pytest.mark.parametrize(("bits", "reason"), [(8, None), (12, "depth"), (16, "depth")])
+def test_a_baseline_jpeg_cannot_hold_more_than_8_stored_bits(bits: int, reason: str | None, make_dicom) -> None:
+    pixels = (np.arange(4096) // 16).astype(np.uint8).reshape(64, 64)
+    path = make_dicom(pixels.astype(np.uint16), bits=bits)
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset.PixelData = encapsulate([cv2.imencode(".jpg", pixels)[1].tobytes()])
+    dataset["PixelData"].VR = "OB"
+    dataset.save_as(path)
+    if reason is None:
+        assert decode(path, LIMIT, voi=False).bits == 8
+    else:
+        assert refusal(path) == reason
+
+
+def test_a_12_bit_jpeg_may_hold_fewer_stored_bits_and_not_more(tmp_path: Path) -> None:
+    dataset = pydicom.dcmread(REAL["JPGExtended.dcm"])
+    for bits in (10, 16):  # its values need 10
+        dataset.BitsStored, dataset.HighBit = bits, bits - 1
+        dataset.save_as(tmp_path / f"{bits}.dcm")
+    np.testing.assert_array_equal(
+        back(decode(tmp_path / "10.dcm", LIMIT, voi=False)), back(decode(REAL["JPGExtended.dcm"], LIMIT, voi=False))
+    )
+    assert refusal(tmp_path / "16.dcm") == "depth"
+
+
+@pytest.mark.parametrize("syntax", [JPEGLosslessSV1, JPEG2000Lossless, JPEGLSLossless], ids=lambda syntax: syntax.keyword)
+def test_a_lossless_picture_may_announce_more_or_fewer_bits_than_are_stored(syntax: UID, compressed) -> None:
+    for coded, stored in ((16, 12), (12, 16)):
+        path = compressed(every(12), coded, syntax)
+        dataset = pydicom.dcmread(path)
+        dataset.BitsStored, dataset.HighBit = stored, stored - 1
+        dataset.save_as(path)
+        np.testing.assert_array_equal(back(decode(path, LIMIT, voi=False)), every(12))
+
+
+def test_an_offset_table_cannot_put_another_picture_in_the_place_of_the_one_that_was_checked(compressed) -> None:
+    path = compressed(every(12), 12, JPEG2000Lossless)
+    dataset = pydicom.dcmread(path)
+    first = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    other = get_frame(pydicom.dcmread(compressed(every(12)[::-1], 12, JPEG2000Lossless)).PixelData, 0, number_of_frames=1)
+    dataset.PixelData = encapsulate([first, other], has_bot=False)
+    dataset.ExtendedOffsetTable = struct.pack("<Q", 8 + len(first) + len(first) % 2)
+    dataset.ExtendedOffsetTableLengths = struct.pack("<Q", len(other))
+    dataset.save_as(path)
+    np.testing.assert_array_equal(back(decode(path, LIMIT, voi=False)), every(12))
+
+
 @pytest.mark.parametrize("original", ["RG3_UNCR.dcm", "RG1_UNCR.dcm", "MR2_UNCR.dcm"])
 def test_a_real_lossless_jpeg_2000_equals_its_uncompressed_twin(original: str) -> None:
     plain = decode(REAL[original], LIMIT, voi=False)
@@ -194,6 +243,50 @@ def test_padding_is_black_even_where_it_lies_outside_the_stored_bits(photometric
     np.testing.assert_array_equal(pixels[:, 7:], plain[:, 7:])
 
 
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("padding", [63536, 65535, 256, -2000])
+def test_a_padding_left_over_from_another_depth_makes_no_gray_level_black(padding: int, photometric: str, make_dicom) -> None:
+    plain = decode(make_dicom(every(8), "a.dcm", bits=8, PhotometricInterpretation=photometric), LIMIT, voi=False).pixels
+    path = make_dicom(every(8), "b.dcm", bits=8, PhotometricInterpretation=photometric)
+    dataset = pydicom.dcmread(path)
+    dataset.add_new("PixelPaddingValue", "SS" if padding < 0 else "US", padding)
+    dataset.save_as(path)
+    np.testing.assert_array_equal(decode(path, LIMIT, voi=False).pixels, plain)
+
+
+@pytest.mark.parametrize(("vr", "padding"), [("SS", -5000), ("US", 2**16 - 5000)])
+@pytest.mark.parametrize("syntax", NATIVE, ids=lambda syntax: syntax.keyword)
+def test_a_padding_is_found_whichever_sign_its_representation_has(vr: str, padding: int, syntax: UID, make_dicom) -> None:
+    values = every(12, signed=True)
+    values[:, :7] = -5000
+    path = make_dicom(values, bits=12, syntax=syntax)
+    dataset = pydicom.dcmread(path)
+    dataset.add_new("PixelPaddingValue", vr, padding)
+    dataset.save_as(path)
+    assert decode(path, LIMIT, voi=False).pixels[:, :7].max() == 0
+
+
+def test_a_padding_range_is_black_and_an_empty_limit_is_none(make_dicom) -> None:
+    values = every(12)
+    found = decode(make_dicom(values, "a.dcm", bits=12, PixelPaddingValue=4095, PixelPaddingRangeLimit=4000), LIMIT, voi=False).pixels
+    assert found[values >= 4000].max() == 0
+    assert found[values < 4000].max() == round(3999 * 65535 / 4095)
+    path = make_dicom(values, "b.dcm", bits=12, PixelPaddingValue=4095, PixelPaddingRangeLimit=None or "")
+    assert decode(path, LIMIT, voi=False).pixels.max() == round(4094 * 65535 / 4095)
+
+
+def test_a_padding_is_found_under_an_overlay(make_dicom) -> None:
+    values = every(12)
+    values[:3] = 0
+    values[:, ::2] |= 0x2000
+    path = make_dicom(values, bits=12, PixelPaddingValue=0, PhotometricInterpretation="MONOCHROME1")
+    dataset = pydicom.dcmread(path)
+    dataset.add_new((0x6000, 0x0100), "US", 16)
+    dataset.add_new((0x6000, 0x0102), "US", 13)
+    dataset.save_as(path)
+    assert decode(path, LIMIT, voi=False).pixels[:3].max() == 0
+
+
 def test_a_picture_that_is_constant_but_for_its_padding_is_refused(make_dicom) -> None:
     values = np.full((40, 60), 700, np.uint16)
     values[:5] = 0
@@ -212,6 +305,16 @@ def test_other_real_pixels_are_refused(value: float, reason: str, ramp: np.ndarr
     values = (ramp / 65535).astype(np.float32)
     values[5, 6] = value
     assert refusal(make_dicom(values)) == reason
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless], ids=lambda syntax: syntax.keyword)
+def test_real_pixels_that_are_compressed_are_refused_since_nothing_checked_them(syntax: UID, compressed) -> None:
+    path = compressed(every(12), 12, syntax)
+    dataset = pydicom.dcmread(path)
+    dataset.FloatPixelData = dataset.PixelData
+    del dataset.PixelData
+    dataset.save_as(path)
+    assert refusal(path) == "transfer_syntax"
 
 
 @pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless, JPEGLosslessSV1], ids=lambda syntax: syntax.keyword)

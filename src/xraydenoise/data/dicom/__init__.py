@@ -1,13 +1,13 @@
 """DICOM radiographs (CR, DX, MG, secondary capture) as gray pictures: stored values over their whole range, a window only on demand."""
 
 import hashlib
-import struct
 import zlib
 from io import BytesIO
 from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.filereader import _read_file_meta_info, read_dataset, read_preamble
 from pydicom.multival import MultiValue
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -17,7 +17,6 @@ from xraydenoise.data.picture import FULL_SCALE, Picture, Refused, check_size
 
 PREAMBLE = 128  # bytes before the magic
 MAGIC = b"DICM"
-INFLATE_STEP = 2**24  # bytes
 GRAYS = ("MONOCHROME1", "MONOCHROME2")
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")  # gray in three channels comes in these
 SAMPLES = {**dict.fromkeys(GRAYS, 1), **dict.fromkeys(COLOURS, 3)}
@@ -48,8 +47,7 @@ def read(data: bytes, max_megapixels: float, voi: bool) -> Picture:
     Raises Refused, as `decode.decode` does.
     """
     try:
-        _check_inflated(data, max_megapixels)
-        dataset = pydicom.dcmread(BytesIO(data))
+        dataset = _dataset(data, max_megapixels)
         _check(dataset, max_megapixels)
         return _picture(dataset, voi)
     except (Refused, MemoryError):
@@ -58,19 +56,27 @@ def read(data: bytes, max_megapixels: float, voi: bool) -> Picture:
         raise Refused("unreadable", f"{type(error).__name__}: {' '.join(str(error).split())}") from error
 
 
-def _check_inflated(data: bytes, max_megapixels: float) -> None:
-    """The length of a deflated file (PS3.5 A.5: all but its meta information), before pydicom inflates it at once."""
-    if DeflatedExplicitVRLittleEndian.encode() not in data[:4096]:
-        return
-    tag, (length,) = data[PREAMBLE + 4 : PREAMBLE + 12], struct.unpack_from("<I", data, PREAMBLE + 12)
-    if tag != b"\x02\0\0\0UL\x04\0":
-        raise Refused("unreadable", "deflated DICOM that does not give the length of its meta information")
-    inflate, rest, total = zlib.decompressobj(-zlib.MAX_WBITS), data[PREAMBLE + 16 + length :], 0
-    while rest and not inflate.eof:
-        total += len(inflate.decompress(rest, INFLATE_STEP))
-        rest = inflate.unconsumed_tail
-        if total > max_megapixels * 1e6 * 8 + 2**20:
-            raise Refused("too_large", f"deflated DICOM of more than {total / 1e6:.0f} MB")
+def _dataset(data: bytes, max_megapixels: float) -> Dataset:
+    """The header and, in it, the coded pixels. A deflated file (PS3.5 A.5) is inflated here, since dcmread does so without a bound."""
+    file = BytesIO(data)
+    read_preamble(file, force=False)
+    meta = _read_file_meta_info(file)  # as dcmread does: another reader of the same bytes could be led past the bound
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        return pydicom.dcmread(BytesIO(data))
+    content = BytesIO(_inflated(data[file.tell() :], int(max_megapixels * 1e6 * 8 + 2**20)))
+    dataset = read_dataset(content, is_implicit_VR=False, is_little_endian=True)
+    dataset.file_meta = meta
+    return dataset
+
+
+def _inflated(deflated: bytes, limit: int) -> bytes:
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = inflate.decompress(deflated, limit + 1)
+    if len(inflated) > limit:
+        raise Refused("too_large", f"deflated DICOM of more than {limit / 1e6:.0f} MB")
+    if not inflate.eof:
+        raise Refused("truncated", f"deflated DICOM whose data have no end, in {len(deflated)} bytes")
+    return inflated
 
 
 def _check(dataset: Dataset, max_megapixels: float) -> None:
@@ -107,11 +113,11 @@ def _picture(dataset: Dataset, voi: bool) -> Picture:
 
 
 def _spacing(dataset: Dataset) -> float | None:
-    """mm a pixel, where rows and columns agree: in the patient's plane if calibrated, else at the detector."""
+    """mm a pixel, where rows and columns agree: in the patient's plane if calibrated (PS3.3 10.7), else at the detector."""
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
         spacing = dataset.get(keyword)
-        if isinstance(spacing, MultiValue) and len(spacing) == 2 and 0 < float(spacing[0]) == float(spacing[1]) < float("inf"):
-            return float(spacing[0])
+        if isinstance(spacing, MultiValue) and len(spacing) == 2 and all(0 < float(side) < float("inf") for side in spacing):
+            return float(spacing[0]) if float(spacing[0]) == float(spacing[1]) else None  # the next one would contradict it
     return None
 
 

@@ -45,6 +45,7 @@ PLUGINS = {  # one each, so that pixels do not depend on what else is installed
 DEPTHS = range(8, 17)  # bits
 OVERLAYS = range(0x6000, 0x6020, 2)  # groups
 OVERLAY_BIT_POSITION = 0x0102
+PADDING_BITS = 16  # of PixelPaddingValue, whose VR is US or SS
 Whole = tuple[np.ndarray, int, tuple[int, int], np.ndarray | None]
 
 
@@ -55,8 +56,11 @@ def check_syntax(syntax: UID) -> None:
 
 
 def real(dataset: Dataset) -> tuple[np.ndarray, int]:
-    """FloatPixelData or DoubleFloatPixelData: float (H, W) and its bits, 32 or 64."""
-    values = _run(dataset.file_meta.TransferSyntaxUID, dataset)
+    """FloatPixelData or DoubleFloatPixelData: float (H, W) and its bits, 32 or 64. Raises Refused: transfer_syntax."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax not in NATIVE:  # PS3.5 A.4 compresses PixelData alone
+        raise Refused("transfer_syntax", f"real numbers in {syntax.name}; save them uncompressed")
+    values = _run(syntax, dataset)
     return values, 8 * values.dtype.itemsize
 
 
@@ -71,27 +75,33 @@ def whole(dataset: Dataset) -> Whole:
     signed = dataset.PixelRepresentation == 1
     limits = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     values = gray(_decoded(dataset), limits[1])
+    overlaid = any(dataset[group, OVERLAY_BIT_POSITION].value for group in OVERLAYS if (group, OVERLAY_BIT_POSITION) in dataset)
+    if high_bit != bits - 1 or overlaid:
+        values = _only(values, bits, high_bit)
     padding = _padding(dataset, values)
     if padding is not None:
         values = np.where(padding, values.dtype.type(0), values)  # it may lie outside the stored bits
-    overlaid = any(dataset[group, OVERLAY_BIT_POSITION].value for group in OVERLAYS if (group, OVERLAY_BIT_POSITION) in dataset)
-    sign_within = signed and limits[1] < values.max() <= 2**bits - 1  # not carried on upward
-    if high_bit != bits - 1 or overlaid or sign_within:
-        values = _only(values, bits, high_bit)
+    if signed and limits[1] < values.max() <= 2**bits - 1:  # the sign was not carried on upward
+        values = _only(values, bits, bits - 1)
     return values, bits, limits, padding  # bits in use beyond these mean a wrong depth: `rescale` refuses, since dropping them would wrap
 
 
 def _decoded(dataset: Dataset) -> np.ndarray:
     """(H, W) or (H, W, 3) in the container's type, colours as RGB."""
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax in NATIVE or syntax == RLELossless:
+    if syntax in NATIVE:
         return _run(syntax, dataset)
     frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
     height, width, samples = int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel") or 1)
+    if syntax == RLELossless:
+        codestream.check_run_lengths(frame, height * width, samples * int(dataset.BitsAllocated) // 8)
+        return _run(syntax, dataset)
     if syntax in JPEGS_2000:
         codestream.check_jpeg_2000(frame, height, width, samples)
         return _run(syntax, dataset)
     header = codestream.check_jpeg(frame, height, width, samples)
+    if header.lossy and header.precision < dataset.BitsStored:  # PS3.5 8.2.1 wants the same; fewer bits are other values, not small ones
+        raise Refused("depth", f"JPEG of {header.precision} bit in the place of {dataset.BitsStored} stored bits")
     if syntax in JPEGS and header.precision == 8:
         pixels = jpeg.decode(frame, header)  # GDCM passes damaged data over
         if samples == 1:
@@ -102,7 +112,7 @@ def _decoded(dataset: Dataset) -> np.ndarray:
 
 
 def _run(syntax: UID, source: Dataset | bytes, **options: Any) -> np.ndarray:
-    options = {**options, "correct_unused_bits": False}
+    options = {**options, "correct_unused_bits": False, "extended_offsets": None}  # a table could lead past the frame that was checked
     return np.asarray(get_decoder(syntax).as_array(source, index=0, decoding_plugin=PLUGINS[syntax], **options)[0])
 
 
@@ -116,7 +126,13 @@ def _padding(dataset: Dataset, values: np.ndarray) -> np.ndarray | None:
     """Where pixels fill the picture up to a rectangle (PS3.3 C.7.5.1.1.2): bool (H, W)."""
     if dataset.get("PixelPaddingValue") is None:
         return None
-    ends = (dataset.PixelPaddingValue, dataset.get("PixelPaddingRangeLimit", dataset.PixelPaddingValue))
-    low, high = sorted(np.array([int(end) for end in ends], np.int64).astype(values.dtype))  # some writers give -2000 as 63536
+    limit = dataset.get("PixelPaddingRangeLimit")
+    ends = [int(dataset.PixelPaddingValue), int(dataset.PixelPaddingValue if limit is None else limit)]
+    kind = np.iinfo(values.dtype)
+    if kind.bits == PADDING_BITS:  # some writers give -2000 as 63536
+        ends = [(end - kind.min) % 2**PADDING_BITS + kind.min for end in ends]
+    low, high = sorted(ends)
+    if low < kind.min or high > kind.max:  # left over from another depth
+        return None
     padding = (values >= low) & (values <= high)
     return padding if padding.any() else None
