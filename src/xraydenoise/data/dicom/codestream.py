@@ -82,8 +82,8 @@ def _walk(frame: bytes, at: int) -> None:
 
 def _run_length(segment: bytes, enough: int) -> int:
     """Bytes that a segment decodes to; no more are counted than `enough`."""
-    at = total = 0
-    while at < len(segment) and total <= enough:
+    at, total, end = 0, 0, len(segment)
+    while at < end and total <= enough:
         head = segment[at]
         if head < 128:  # as many bytes and one more, as they are
             total += head + 1
