@@ -10,7 +10,7 @@ from xraydenoise import contracts
 from xraydenoise.data import splits
 from xraydenoise.evaluation import figures, page, ranking, report, significance
 from xraydenoise.params import Params
-from xraydenoise.stages import beyond, scoring
+from xraydenoise.stages import beyond, cases, scoring
 from xraydenoise.tables import markdown
 
 SCORED = Path("artifacts/evaluate")
@@ -100,5 +100,5 @@ def _figures(track: str, ranked: pd.DataFrame, best: str) -> list[str]:
             examples.setdefault(row["condition"], []).append(figures.Example(denoised, stored.pair(row)[1]))
     for condition, rows in examples.items():
         names.append(f"pictures-{track}-{condition}.png")
-        figures.pictures(rows, beyond.TARGET[track], f"Track {track}, {condition}", OUT / names[-1])
+        figures.pictures(rows, cases.TARGET[track], f"Track {track}, {condition}", OUT / names[-1])
     return names
