@@ -11,6 +11,7 @@ from xraydenoise.evaluation import curves as sweeps
 from xraydenoise.evaluation import figures, page, ranking, report, significance
 from xraydenoise.evaluation.ranking import ALL, REFERENCE
 from xraydenoise.evaluation.report import Section
+from xraydenoise.evaluation.statistics import FEW
 from xraydenoise.labelling import worst
 from xraydenoise.labelling.audit import Audit
 from xraydenoise.models import cost
@@ -55,9 +56,9 @@ def sections(scores: pd.DataFrame, paired: pd.DataFrame, params: Params) -> list
             f"Track noise, repeated draws of {params.evaluate.repeats.draws} with and without a disc of radius "
             f"{params.evaluate.repeats.disc.radius:g} px and contrast {params.evaluate.repeats.disc.contrast:g}. d' is the channelised "
             "Hotelling observer's: what no smoothing can raise. Contrast-to-noise rises with smoothing alone and means little without it. "
-            "Both are of the pictures `placed`, which have a smooth place for the disc; the interval of d' is a t interval by patient "
-            f"(jackknife, {params.compare.confidence:.0%}). Bias squared stays however many predictions are averaged, variance is the "
-            "noise that is left (both in squared fractions of full scale, means over all pictures).",
+            "Both are of the pictures `placed`, which have a smooth place for the disc; the interval of d' is a t interval by patient, "
+            f"by picture under {FEW} patients (jackknife, {params.compare.confidence:.0%}). Bias squared stays however many predictions "
+            "are averaged, variance is the noise that is left (both in squared fractions of full scale, means over all pictures).",
             _discs(discs),
         ),
         Section("Cost", "Of the networks; one multiplication and one addition count as two operations.", costs.astype(str)),
