@@ -261,15 +261,16 @@ class Curves(Table):
 
 
 class Detectability(Table):
-    """One row a condition and method on track noise: what repeated draws tell, means over pictures."""
+    """One row a condition and method on track noise: what repeated draws tell."""
 
     condition: Series[str]
     method: Series[str]
-    images: Series[int] = pa.Field(ge=1)  # with a place for the disc
+    images: Series[int] = pa.Field(ge=1)
+    placed: Series[int] = pa.Field(ge=0)  # of them with a place for the disc
     bias2: Series[float]
     variance: Series[float]
-    cnr: Series[float]
-    dprime: Series[float] = pa.Field(ge=0)  # of the channelised Hotelling observer, all pictures pooled
+    cnr: Series[float] = pa.Field(nullable=True)  # of those placed; null where none is
+    dprime: Series[float] = pa.Field(ge=0, nullable=True)  # of the channelised Hotelling observer, those placed pooled
     dprime_low: Series[float] = pa.Field(ge=0, nullable=True)  # null where a single picture or patient has none
     dprime_high: Series[float] = pa.Field(ge=0, nullable=True)
 

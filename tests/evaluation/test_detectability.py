@@ -37,7 +37,7 @@ def outputs(
 
 
 def estimate(present: np.ndarray, absent: np.ndarray) -> float:
-    return float(detectability.dprime(present, absent, np.ones((1, len(absent))))[0])
+    return detectability.dprime(present, absent)
 
 
 def profile(side: int = SIDE) -> np.ndarray:
@@ -193,22 +193,38 @@ def test_backgrounds_units_and_mixed_channels_change_nothing(seed: int) -> None:
     assert estimate(absent, present) == pytest.approx(expected)
 
 
-def test_a_bootstrap_counts_a_picture_as_often_as_it_was_drawn() -> None:
-    present, absent = outputs(np.random.default_rng(0), 4, 20, np.array([1.0, 1.0]), np.eye(2))
-    counts = np.array([[1, 1, 1, 1], [2, 0, 1, 1], [0, 0, 4, 0]])
-    found = detectability.dprime(present, absent, counts)
-    drawn = [np.repeat(np.arange(4), row) for row in counts]
-    assert list(found) == pytest.approx([estimate(present[order], absent[order]) for order in drawn])
-
-
-def test_a_bootstrap_interval_covers_the_truth() -> None:
+@pytest.mark.parametrize("patients", [5, 8, 35])
+@pytest.mark.parametrize("truth", [0.0, 0.3, 1.0])
+def test_an_interval_covers_the_truth_also_of_faint_discs(patients: int, truth: float) -> None:
     rng = np.random.default_rng(2)
     hits = 0
-    for _ in range(150):
-        counts = rng.multinomial(30, np.full(30, 1 / 30), size=300)
-        low, high = np.quantile(detectability.dprime(*outputs(rng, 30, 8, np.array([1.5, 0, 0]), np.eye(3)), counts), [0.025, 0.975])
-        hits += low <= 1.5 <= high
-    assert 0.86 <= hits / 150 <= 0.99
+    for _ in range(400):
+        signal = np.array([truth, 0, 0, 0, 0]) + 0.3 * rng.standard_normal((patients, 1, 5))  # another in every picture
+        present, absent = (rng.standard_normal((patients, 12, 5)) + mean for mean in (signal, 0))
+        low, high = detectability.interval(present, absent, np.arange(patients), 0.95)
+        assert low <= detectability.dprime(present, absent) <= high
+        hits += low <= truth <= high
+    assert hits / 400 >= 0.92  # 400 simulations: .95 is known to .011
+
+
+def test_an_interval_covers_the_truth_when_patients_have_several_pictures_that_are_alike() -> None:
+    rng = np.random.default_rng(3)
+    hits = {"patients": 0, "pictures": 0}
+    for _ in range(300):
+        labels = np.repeat(np.arange(12), rng.integers(1, 7, 12))
+        signal = np.array([1.0, 0, 0]) + 0.5 * rng.standard_normal((12, 1, 3))
+        present, absent = (rng.standard_normal((len(labels), 12, 3)) + mean for mean in (signal[labels], 0))
+        for kind, units in (("patients", labels), ("pictures", np.arange(len(labels)))):
+            low, high = detectability.interval(present, absent, units, 0.95)
+            hits[kind] += low <= 1 <= high
+    assert hits["patients"] / 300 >= 0.9
+    assert hits["pictures"] / 300 < 0.87
+
+
+def test_pictures_of_one_group_have_no_interval() -> None:
+    present, absent = outputs(np.random.default_rng(0), 3, 20, np.array([1.0, 1.0]), np.eye(2))
+    with pytest.raises(ValueError, match="3 pictures of one group have no interval"):
+        detectability.interval(present, absent, np.zeros(3), 0.95)
 
 
 def test_a_method_that_wipes_the_disc_out_detects_nothing_and_has_no_contrast() -> None:

@@ -117,6 +117,9 @@ def test_the_table_fits_a_terminal_and_stars_the_chosen(make_scores: Scores) -> 
         "chosen",
     ]
     assert "track noise: 12 test images of 6 patients, mean over conditions\n" in text
+    before, enhanced = text.split("track enhanced: ")
+    assert "not quality" not in before
+    assert "agreement with Real-ESRGAN labels, not quality" in enhanced.splitlines()[1]
     assert next(line for line in lines if " large " in line).endswith("0.250")
     assert [line.split()[0] for line in lines[2:6]] == ["*", "small", "median", "noisy"]
 

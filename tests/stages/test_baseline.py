@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from xraydenoise import contracts
+from xraydenoise.evaluation import metrics
 from xraydenoise.evaluation.baselines import TotalVariation
 from xraydenoise.params import Params
-from xraydenoise.stages import baseline
+from xraydenoise.stages import baseline, scoring
 
 Small = Callable[..., Params]
 
@@ -23,6 +24,24 @@ def test_the_median_filter_is_tuned_for_each_condition_of_both_tracks(small: Sma
     chosen = settings("median")
     assert set(chosen) == {("noise", "gaussian_05"), ("noise", "gaussian_20"), ("enhanced", "system_a")}
     assert chosen["noise", "gaussian_05"] < chosen["noise", "gaussian_20"]  # less noise, smaller window
+
+
+def test_what_was_fitted_is_read_back_to_the_last_bit(small: Small) -> None:
+    chosen = small()
+    assert chosen.baselines["total_variation"].calibrate
+    for name in ("noisy", "median", "total_variation"):
+        baseline.run(chosen, name)
+        for track in ("noise", "enhanced"):
+            fitted = baseline.read(chosen, name, track)
+            stored = scoring.Track(track)
+            found = contracts.read(Path(f"artifacts/evaluate/{name}/scores.parquet"), contracts.Scores)
+            scores = found[found["track"] == track].set_index(["condition", "image"])
+            assert set(fitted) == set(stored.noisy)
+            for row in stored.rows.iloc[::7].to_dict("records"):
+                noisy, target = stored.pair(row)
+                told = scores.loc[(row["condition"], row["image"])]
+                assert fitted[row["condition"]].setting == told["setting"]
+                assert metrics.score(fitted[row["condition"]].denoise(noisy), target).psnr == told["psnr"]
 
 
 def test_tuning_never_looks_at_test(small: Small) -> None:

@@ -57,12 +57,14 @@ def test_the_summary_pools_pictures_and_brackets_each_d(examined: Params) -> Non
         (condition, method) for condition in ("gaussian_05", "gaussian_20") for method in ("noisy", "median")
     }
     assert len(table) >= 2
-    assert (table["dprime_low"] <= table["dprime_high"]).all()
+    several = table[table["placed"] > 1]
+    assert (several["dprime_low"] <= several["dprime"]).all()
+    assert (several["dprime"] <= several["dprime_high"]).all()
     noisy = table[table["method"] == "noisy"].set_index("condition")["dprime"]
     assert noisy["gaussian_05"] > noisy["gaussian_20"]  # a disc is harder to find in more noise
 
 
-def test_pictures_without_a_place_for_the_disc_say_why_and_have_no_row_in_the_summary(small: Small) -> None:
+def test_pictures_without_a_place_for_the_disc_say_why_and_keep_their_bias_and_noise(small: Small) -> None:
     chosen = small()
     repeats = chosen.evaluate.repeats.model_copy(update={"side": 64})  # wider than the pictures
     chosen = chosen.model_copy(update={"evaluate": chosen.evaluate.model_copy(update={"repeats": repeats})})
@@ -71,7 +73,30 @@ def test_pictures_without_a_place_for_the_disc_say_why_and_have_no_row_in_the_su
     assert found["cnr"].isna().all()
     assert found["reason"].str.contains("holds no region of 64x64 px").all()
     assert found["variance"].gt(0).all()
-    assert examination.summary(["noisy"], chosen).empty
+    table = contracts.Detectability.validate(examination.summary(["noisy"], chosen)).set_index("condition")
+    assert (table["images"].eq(2) & table["placed"].eq(0)).all()
+    assert table[["cnr", "dprime", "dprime_low", "dprime_high"]].isna().all(axis=None)
+    assert table["variance"].to_dict() == pytest.approx(found.groupby("condition")["variance"].mean().to_dict())
+
+
+def test_bias_and_noise_are_of_all_pictures_and_the_disc_of_those_with_a_place(examined: Params) -> None:
+    path = Path("artifacts/evaluate/noisy/examined.parquet")
+    found = read("noisy", "examined.parquet", contracts.Examined)
+    before = examination.summary(["noisy"], examined).set_index("condition")
+    (condition, *_) = before.index[before["placed"] > 0]
+    first = found.index[(found["condition"] == condition) & found["cnr"].notna()][0]
+    worse = pd.concat([found, found.loc[[first]].assign(bias2=1.0, variance=3.0, cnr=np.nan, reason="no room", patient="other")])
+    outputs = np.load("artifacts/evaluate/noisy/channels.npy")
+    np.save("artifacts/evaluate/noisy/channels.npy", np.concatenate([outputs, np.full_like(outputs[:1], np.nan)]))
+    contracts.write(worse.reset_index(drop=True), path, contracts.Examined)
+    after = examination.summary(["noisy"], examined).set_index("condition")
+    assert after.loc[condition, "images"] == before.loc[condition, "images"] + 1
+    assert after.loc[condition, "placed"] == before.loc[condition, "placed"]
+    part = worse[worse["condition"] == condition]
+    assert after.loc[condition, "bias2"] == pytest.approx(part["bias2"].mean())
+    assert after.loc[condition, "variance"] == pytest.approx(part["variance"].mean())
+    disc = ["cnr", "dprime", "dprime_low", "dprime_high"]
+    pd.testing.assert_series_equal(after.loc[condition, disc], before.loc[condition, disc])
 
 
 def test_the_sweep_falls_with_noise_and_rises_with_dose(examined: Params) -> None:

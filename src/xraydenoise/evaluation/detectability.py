@@ -5,7 +5,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from pydantic import Field, model_validator
-from scipy.special import erfc, eval_laguerre
+from scipy.special import erfc, eval_laguerre, stdtrit
 
 from xraydenoise import kinds
 from xraydenoise.evaluation.repeats import Denoise, Draw, predict
@@ -126,8 +126,8 @@ def channels(side: int, width: float) -> np.ndarray:
     return np.asarray(np.sqrt(2) / width * np.exp(-radii / 2) * eval_laguerre(np.arange(CHANNELS), radii))
 
 
-def dprime(present: np.ndarray, absent: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """d' (R,) of the channelised Hotelling observer from channel outputs (N, K, C) of N pictures, K draws each with and without signal.
+def dprime(present: np.ndarray, absent: np.ndarray) -> float:
+    """d' of the channelised Hotelling observer from channel outputs (N, K, C) of N pictures, K draws each with and without signal.
 
     Myers and Barrett: Addition of a channel mechanism to the ideal-observer model, JOSA A 4(12), 1987. With the mean difference D of the
     outputs and their covariance S, d'^2 = D^T S^-1 D: the signal is known, and so is the background of every picture, since D is the mean
@@ -137,19 +137,45 @@ def dprime(present: np.ndarray, absent: np.ndarray, counts: np.ndarray) -> np.nd
     From n pictures S has v = 2 n (K - 1) degrees of freedom, and d'^2 reads high. For Gaussian outputs and independent draws
     (v - C - 1) / v D^T S^-1 D - 2 C / (n K) has no bias (Lachenbruch and Mickey 1968; Wunderlich, Noo, Gallas, Heilbrun, IEEE TMI 34(2),
     2015); it is cut at 0 before the root. The variance of rounding to 16 bit is added to S, so that no method is without noise.
-
-    `counts` (R, N) tells how often each picture counts: ones for the estimate, a bootstrap's multinomial draws for its interval; methods
-    that share the draws stay paired. Raises ValueError where v is not above C + 1.
+    Raises ValueError where v is not above C + 1.
     """
+    return float(_root(_squared(present, absent, np.ones((1, len(absent))))[0]))
+
+
+def interval(present: np.ndarray, absent: np.ndarray, labels: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Ends of the interval of `dprime`, for pictures like these N, when whole groups of equal `labels` (N,) could have been others.
+
+    The jackknife (Tukey 1958) leaves out one group at a time; its t interval is taken on the scale of d'^2, which has no bias, and cut at
+    0 before the root. A bootstrap's interval lies too high for faint discs: it adds the noise of D a second time. Simulated with 12 draws,
+    5 channels, a d' of 0 to 4, and pictures whose own d' differ by .3, intervals of 95 % cover the truth 92 to 100
+    times in 100, with 2, 3, 5, 8 and 35 groups of one picture as of up to 6.
+    Raises ValueError for a single group, and where the others' v is not above C + 1.
+    """
+    found, groups = np.unique(labels, return_inverse=True)
+    count = len(found)
+    if count < 2:
+        raise ValueError(f"{len(labels)} pictures of one group have no interval; examine those of more patients")
+    whole = _squared(present, absent, np.ones((1, len(labels))))[0]
+    without = _squared(present, absent, (np.arange(count)[:, None] != groups).astype(np.float64))  # (groups,)
+    deviation = np.sqrt((count - 1) / count * np.square(without - without.mean()).sum())
+    reach = stdtrit(count - 1, (1 + confidence) / 2) * deviation
+    return float(_root(whole - reach)), float(_root(whole + reach))
+
+
+def _squared(present: np.ndarray, absent: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Unbiased d'^2 (R,) of the pictures that each row of `kept` (R, N) has 1 for, of channel outputs (N, K, C)."""
     draws, width = absent.shape[1:]
-    pictures = counts.sum(axis=1)  # (R,)
+    pictures = kept.sum(axis=1)  # (R,)
     freedom = 2 * pictures * (draws - 1)
     if (freedom <= width + 1).any():
         raise ValueError(f"{draws} draws of {int(pictures.min())} pictures are too few for {width} channels; draw more")
     centred = np.concatenate([part - part.mean(axis=1, keepdims=True) for part in (present, absent)], axis=1)  # (N, 2K, C)
     scatter = np.einsum("nki,nkj->nij", centred, centred)
-    covariance = np.einsum("rn,nij->rij", counts, scatter) / freedom[:, None, None] + ROUNDING * np.eye(width)
-    difference = counts @ (present.mean(axis=1) - absent.mean(axis=1)) / pictures[:, None]  # (R, C)
+    covariance = np.einsum("rn,nij->rij", kept, scatter) / freedom[:, None, None] + ROUNDING * np.eye(width)
+    difference = kept @ (present.mean(axis=1) - absent.mean(axis=1)) / pictures[:, None]  # (R, C)
     squared = np.einsum("ri,ri->r", difference, np.linalg.solve(covariance, difference[..., None])[..., 0])
-    unbiased = (freedom - width - 1) / freedom * squared - 2 * width / (pictures * draws)
-    return np.asarray(np.sqrt(np.clip(unbiased, 0, None)))
+    return np.asarray((freedom - width - 1) / freedom * squared - 2 * width / (pictures * draws))
+
+
+def _root(squared: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sqrt(np.maximum(squared, 0)))

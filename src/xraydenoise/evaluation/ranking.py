@@ -14,6 +14,7 @@ from xraydenoise.evaluation.statistics import FEW, bootstrap, units
 REFERENCE = "median"  # the method that gains are measured against
 ALL = "all"  # the condition that stands for the mean over conditions
 METRICS = ("psnr", "ssim", "mse", "ms_ssim", "edges")
+AGREEMENT = "agreement with Real-ESRGAN labels, not quality; it does not compare with track noise"
 DECIMALS = 6  # kept in the ranking: beyond a thousandth of any interval, short of what other BLAS builds round differently
 
 
@@ -130,7 +131,8 @@ def table(
         first = block.iloc[0]
         few = "; intervals by image, as patients are few" if first["patients"] < FEW else ""
         few = "; a single image has no interval" if first["images"] == 1 else few
-        lines += [f"track {track}: {count(first['images'], first['patients'])}, mean over conditions{few}", head]
+        lines += [f"track {track}: {count(first['images'], first['patients'])}, mean over conditions{few}"]
+        lines += [f"  {AGREEMENT}"] * (track == "enhanced") + [head]
         for row in block.to_dict("records"):
             star = "*" if chosen.get(str(track)) == row["method"] else ""
             gain = interval(*(row[column] for column in ("method", "gain_psnr", "gain_psnr_low", "gain_psnr_high")))

@@ -1,6 +1,8 @@
 """baseline: fit a classical method on val for each condition, then score and examine it like a model, on both tracks."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 
@@ -35,5 +37,26 @@ def run(params: Params, name: str) -> None:
 
         settings = {key: each.setting for key, each in fitted.items()}
         scoring.score(name, list(tracks.values()), denoise, settings, params.evaluate.pictures, params.machine.threads, "cpu")
+        _write(name, fitted)
         examination.repeated(name, tracks["noise"], lambda condition: fitted["noise", condition].denoise, params)
         examination.swept(name, tracks["noise"], at, params)
+
+
+def read(params: Params, name: str, track: str) -> dict[str, baselines.Fitted]:
+    """Baseline `name` as it was scored, by condition of `track`. Raises FileNotFoundError saying what to run."""
+    path = _path(name)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: not there; run the baseline stage that writes it (`dvc repro`)")
+    records = json.loads(path.read_text(encoding="utf-8"))[track]
+    return {condition: baselines.recall(params.baselines[name], record) for condition, record in records.items()}
+
+
+def _write(name: str, fitted: dict[tuple[str, str], baselines.Fitted]) -> None:
+    records: dict[str, dict[str, object]] = {track: {} for track in contracts.TRACKS}
+    for (track, condition), one in fitted.items():
+        records[track][condition] = one.record()
+    _path(name).write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
+
+
+def _path(name: str) -> Path:
+    return Path("artifacts/evaluate", name, "fitted.json")

@@ -1,7 +1,6 @@
 """What compare tells beyond the ranking: significance, curves, faint discs, spectra, cost, and the page that shows it all."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -12,18 +11,17 @@ from xraydenoise.evaluation import curves as sweeps
 from xraydenoise.evaluation import figures, page, ranking, report, significance
 from xraydenoise.evaluation.ranking import ALL, REFERENCE
 from xraydenoise.evaluation.report import Section
+from xraydenoise.evaluation.statistics import FEW
 from xraydenoise.labelling import worst
 from xraydenoise.labelling.audit import Audit
 from xraydenoise.models import cost
 from xraydenoise.params import Params
-from xraydenoise.stages import examination, scoring
+from xraydenoise.stages import cases, examination
 
 SCORED = Path("artifacts/evaluate")
 OUT = Path("artifacts/compare")
 INGEST = Path("artifacts/ingest")
 LABELS = Path("artifacts/label")
-KINDS = ("best", "worst", "median")  # of the cases shown: two pictures have no median, one is the best
-TARGET = {"noise": "truth", "enhanced": "label"}  # what the pictures call the target of a track
 TITLES = {"gaussian": "Gaussian noise", "quantum": "Quantum noise"}
 
 
@@ -58,8 +56,9 @@ def sections(scores: pd.DataFrame, paired: pd.DataFrame, params: Params) -> list
             f"Track noise, repeated draws of {params.evaluate.repeats.draws} with and without a disc of radius "
             f"{params.evaluate.repeats.disc.radius:g} px and contrast {params.evaluate.repeats.disc.contrast:g}. d' is the channelised "
             "Hotelling observer's: what no smoothing can raise. Contrast-to-noise rises with smoothing alone and means little without it. "
-            "Bias squared stays however many predictions are averaged, variance is the noise that is left (both in squared fractions of "
-            "full scale).",
+            "Both are of the pictures `placed`, which have a smooth place for the disc; the interval of d' is a t interval by patient, "
+            f"by picture under {FEW} patients (jackknife, {params.compare.confidence:.0%}). Bias squared stays however many predictions "
+            "are averaged, variance is the noise that is left (both in squared fractions of full scale, means over all pictures).",
             _discs(discs),
         ),
         Section("Cost", "Of the networks; one multiplication and one addition count as two operations.", costs.astype(str)),
@@ -98,10 +97,10 @@ def _discs(discs: pd.DataFrame) -> pd.DataFrame:
     bounds = (discs["dprime_low"].map(" [{:.2f}, ".format) + discs["dprime_high"].map("{:.2f}]".format)).where(
         discs["dprime_low"].notna(), ""
     )
-    intervals = discs["dprime"].map("{:.2f}".format) + bounds
-    shown = discs[["condition", "method", "images"]].astype(str).assign(**{"d'": intervals})
+    shown = discs[["condition", "method", "images", "placed"]].astype(str).assign(**{"d'": discs["dprime"].map("{:.2f}".format) + bounds})
     for column, text in (("cnr", "{:.2f}"), ("bias2", "{:.2e}"), ("variance", "{:.2e}")):
         shown[column] = discs[column].map(text.format)
+    shown.loc[discs["placed"] == 0, ["d'", "cnr"]] = "no place"
     return shown
 
 
@@ -120,7 +119,7 @@ def content(ranked: pd.DataFrame, scores: pd.DataFrame, tested: str, best: dict[
         chosen=best,
         baselines=list(params.baselines),
         curves=contracts.read(OUT / "curves.csv", contracts.Curves),
-        cases=[case for track, method in best.items() for case in cases(track, method, ranked, scores, params)],
+        cases=[case for track, method in best.items() for case in cases.cases(track, method, ranked, scores, params)],
         audit=contracts.read(LABELS / "audit.csv", Audit),
         worst_labels=worst_labels(),
         leakage=json.loads((INGEST / "leakage.json").read_text(encoding="utf-8")),
@@ -133,31 +132,3 @@ def worst_labels() -> list[page.LabelPair]:
     """The labels that the audit found worst, beside their inputs."""
     kept = worst.load(LABELS / "worst.npz")
     return [page.LabelPair(one.image, one.reason, *(store.read(pixels.ravel(), 0, *pixels.shape) for pixels in one[2:])) for one in kept]
-
-
-def cases(track: str, method: str, ranked: pd.DataFrame, scores: pd.DataFrame, params: Params) -> Iterator[page.Case]:
-    """The best, the median and the worst of the kept test pictures of each condition, by the gain of `method` over the median filter.
-
-    Beside it stand the noisy picture, the median filter and the classical method that is best on val.
-    """
-    rival = ranking.choose(ranked, [name for name in params.baselines if name not in ("noisy", REFERENCE)] or [REFERENCE], track)
-    names = list(dict.fromkeys(("noisy", REFERENCE, rival, method)))
-    kept = {name: scoring.kept(name, track) for name in names}
-    psnr = scores[(scores["track"] == track) & (scores["split"] == "test")].set_index(["method", "condition", "image"])["psnr"].to_dict()
-    stored = scoring.Track(track)
-    for condition, rows in stored.rows[stored.rows["split"] == "test"].groupby("condition"):
-        shown = [row for row in rows.to_dict("records") if (condition, row["image"]) in kept[method]]
-        shown.sort(key=lambda row: psnr[method, row["condition"], row["image"]] - psnr[REFERENCE, row["condition"], row["image"]])
-        picked = {"worst": shown[0], "median": shown[len(shown) // 2], "best": shown[-1]} if shown else {}
-        for kind in KINDS[: len(shown)]:
-            row = picked[kind]
-            layers = {name: kept[name][row["condition"], row["image"]] for name in names}
-            yield page.Case(
-                track=track,
-                condition=str(condition),
-                kind=kind,
-                image=row["image"],
-                patient=row["patient"],
-                layers=layers | {TARGET[track]: stored.pair(row)[1]},
-                psnr={name: psnr[name, row["condition"], row["image"]] for name in names},
-            )

@@ -10,7 +10,7 @@ from xraydenoise import contracts
 from xraydenoise.data import splits
 from xraydenoise.evaluation import figures, page, ranking, report, significance
 from xraydenoise.params import Params
-from xraydenoise.stages import beyond, scoring
+from xraydenoise.stages import beyond, cases, scoring
 from xraydenoise.tables import markdown
 
 SCORED = Path("artifacts/evaluate")
@@ -29,7 +29,6 @@ def run(params: Params) -> None:
     tested = test_set(scores, images)
     ranked = ranking.rank(scores, params.compare, params.seed)
     best = ranking.best(ranked, params.models)
-    champion = ranking.choose(ranked, params.models)
     contracts.write(ranked, OUT / "ranking.parquet", contracts.Ranking)
     contracts.write(ranked, OUT / "ranking.csv", contracts.Ranking)
     (OUT / "ranking.md").write_text(_blocks(ranked), encoding="utf-8")
@@ -43,7 +42,7 @@ def run(params: Params) -> None:
     drawn["noise"] += beyond.curves(params)
     (OUT / "report.md").write_text(report.report(ranked, scores, images, tested, best, params.compare, drawn, sections), encoding="utf-8")
     page.write(OUT / "report.html", beyond.content(ranked, scores, tested, best, params))
-    metrics = _metrics(ranked, champion) | {"test_set": tested}
+    metrics = _metrics(ranked, best["noise"]) | {"test_set": tested}
     Path("artifacts/metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     ties = {track: significance.tied(paired, method, track, params.compare.confidence) for track, method in best.items()}
     print(ranking.table(ranked, params.models, scoring.seconds_an_image(methods), ties))
@@ -71,18 +70,17 @@ def _blocks(ranked: pd.DataFrame) -> str:
 
 
 def _gain(ranked: pd.DataFrame) -> pd.DataFrame:
-    """What `dvc plots` draws: a bar a method and track."""
+    """What `dvc plots` draws: a bar a method of track noise; agreement with labels does not belong beside it."""
     rows = ranking.on_test(ranked).rename(columns={"gain_psnr_low": "low", "gain_psnr_high": "high"})
-    rows = rows.assign(label=rows["track"] + ": " + rows["method"])
-    return rows[["method", "track", "label", "gain_psnr", "low", "high"]]
+    return rows.loc[rows["track"] == "noise", ["method", "gain_psnr", "low", "high"]]
 
 
-def _metrics(ranked: pd.DataFrame, champion: str) -> dict[str, object]:
+def _metrics(ranked: pd.DataFrame, chosen: str) -> dict[str, object]:
     """What `dvc metrics` shows: test, all conditions."""
     columns = ["psnr", "ssim", "mse", "gain_psnr", "gain_psnr_low", "gain_psnr_high"]
     rows = ranking.on_test(ranked).set_index(["track", "method"])[columns]
     found: dict[str, object] = {str(track): block.droplevel("track").to_dict("index") for track, block in rows.groupby(level="track")}
-    return found | {"chosen": champion, "champion_gain_psnr": float(rows["gain_psnr"].loc["noise", champion])}
+    return found | {"chosen": chosen, "chosen_gain_psnr": float(rows["gain_psnr"].loc["noise", chosen])}
 
 
 def _figures(track: str, ranked: pd.DataFrame, best: str) -> list[str]:
@@ -100,5 +98,5 @@ def _figures(track: str, ranked: pd.DataFrame, best: str) -> list[str]:
             examples.setdefault(row["condition"], []).append(figures.Example(denoised, stored.pair(row)[1]))
     for condition, rows in examples.items():
         names.append(f"pictures-{track}-{condition}.png")
-        figures.pictures(rows, beyond.TARGET[track], f"Track {track}, {condition}", OUT / names[-1])
+        figures.pictures(rows, cases.TARGET[track], f"Track {track}, {condition}", OUT / names[-1])
     return names

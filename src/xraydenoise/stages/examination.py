@@ -13,7 +13,7 @@ from xraydenoise.data import store
 from xraydenoise.evaluation import detectability, metrics, repeats
 from xraydenoise.evaluation.ranking import DECIMALS
 from xraydenoise.evaluation.repeats import Draw
-from xraydenoise.evaluation.statistics import tail, units
+from xraydenoise.evaluation.statistics import units
 from xraydenoise.noise import Noise, draw_seed, gaussian, quantum
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
@@ -104,9 +104,9 @@ def stacked(denoise: Denoise) -> repeats.Denoise:
 
 
 def summary(methods: Iterable[str], params: Params) -> pd.DataFrame:
-    """contracts.Detectability from what `repeated` wrote of each method: means over pictures, and d' with its interval by patient.
+    """contracts.Detectability from what `repeated` wrote of each method: bias and variance are means over all of its pictures.
 
-    A condition in which no picture has a place for the disc has no row.
+    Contrast-to-noise and d', with its interval by patient, are of the pictures that have a place for the disc, and null where none has.
     """
     rows = []
     for method in methods:
@@ -115,28 +115,20 @@ def summary(methods: Iterable[str], params: Params) -> pd.DataFrame:
         outputs = store.open_store(folder / "channels.npy")  # (rows, 2, K, C)
         for condition, part in examined.groupby("condition"):
             placed = part[part["cnr"].notna()]
-            if placed.empty:
-                continue
-            absent, present = np.swapaxes(outputs[placed.index.to_numpy()], 0, 1)
-            counts = resampled(placed["patient"].to_numpy(), params)  # the same for every method
-            observed = detectability.dprime(present, absent, np.ones((1, len(placed))))[0]
-            low = high = np.nan  # one patient, or one picture where they are few, has no interval
-            if (groups := len(np.unique(units(placed["patient"].to_numpy())))) > 1:
-                outer = tail(groups, params.compare.confidence)
-                low, high = np.quantile(detectability.dprime(present, absent, counts), [outer, 1 - outer])
-            means = {name: float(placed[name].mean()) for name in ("bias2", "variance", "cnr")}
-            interval = {"dprime": observed, "dprime_low": low, "dprime_high": high}
-            rows.append({"condition": condition, "method": method, "images": len(placed), **means, **interval})
-    if not rows:
-        return contracts.empty(contracts.Detectability)
+            row = {"condition": condition, "method": method, "images": len(part), "placed": len(placed)}
+            row |= {name: part[name].mean() for name in ("bias2", "variance")} | {"cnr": placed["cnr"].mean()}
+            rows.append(row | _observed(outputs[placed.index.to_numpy()], placed["patient"].to_numpy(), params.compare.confidence))
     found = pd.DataFrame(rows).sort_values(["condition", "dprime", "method"], ascending=[True, False, True], ignore_index=True)
     found[["cnr", "dprime", "dprime_low", "dprime_high"]] = found[["cnr", "dprime", "dprime_low", "dprime_high"]].round(DECIMALS)
     return found
 
 
-def resampled(patients: np.ndarray, params: Params) -> np.ndarray:
-    """How often each picture (N,) counts in each resample (R, N), when patients are drawn anew."""
-    _, groups = np.unique(units(patients), return_inverse=True)
-    count = int(groups.max()) + 1
-    drawn = np.random.default_rng(params.seed).multinomial(count, np.full(count, 1 / count), size=params.compare.resamples)
-    return np.asarray(drawn[:, groups])
+def _observed(outputs: np.ndarray, patients: np.ndarray, confidence: float) -> dict[str, float]:
+    """d' with its interval from channel outputs (N, 2, K, C); null without a picture, and the interval from a single one or patient."""
+    found = dict.fromkeys(("dprime", "dprime_low", "dprime_high"), np.nan)
+    if len(outputs):
+        absent, present = np.swapaxes(outputs, 0, 1)
+        found["dprime"] = detectability.dprime(present, absent)
+        if len(np.unique(labels := units(patients))) > 1:
+            found["dprime_low"], found["dprime_high"] = detectability.interval(present, absent, labels, confidence)
+    return found

@@ -5,19 +5,29 @@ Processing 89(12), 2009), and a denoiser that averages well finds that mean. Net
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from xraydenoise.evaluation.baselines.base import Denoiser
-
 STEPS = 64  # between the darkest and the brightest pixel
 
 
-def curve(denoised: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> Denoiser:
-    """The rising curve with the least squared error that brings `denoised` to `targets`, each float (H, W), as a map of pictures.
+class Curve(NamedTuple):
+    """A map of pictures, float (H, W) -> float32 (H, W): straight between its knots, with slope 1 beyond them."""
 
-    Its knots are the mean brightnesses of `STEPS` steps; beyond them it goes on with slope 1.
+    knots: Sequence[float]  # brightness before, rising
+    heights: Sequence[float]  # brightness after
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        beyond = np.minimum(picture - self.knots[0], 0) + np.maximum(picture - self.knots[-1], 0)
+        return np.asarray(np.interp(picture, self.knots, self.heights) + beyond, np.float32)
+
+
+def curve(denoised: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> Curve:
+    """The rising curve with the least squared error that brings `denoised` to `targets`, each float (H, W).
+
+    Its knots are the mean brightnesses of `STEPS` steps.
     """
     low, high = min(float(one.min()) for one in denoised), max(float(one.max()) for one in denoised)
     sums = np.zeros((3, STEPS))  # pixels, and the sums of their brightness before and after
@@ -25,10 +35,4 @@ def curve(denoised: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> Deno
         step = ((one.ravel() - low) * (STEPS / max(high - low, 1e-6))).astype(np.intp).clip(0, STEPS - 1)
         sums += [np.bincount(step, weights, STEPS) for weights in (np.ones(one.size), one.ravel(), target.ravel())]
     pixels, before, after = sums[:, sums[0] > 0]
-    knots, heights = before / pixels, isotonic_regression(after / pixels, weights=pixels).x
-
-    def corrected(picture: np.ndarray) -> np.ndarray:
-        beyond = np.minimum(picture - knots[0], 0) + np.maximum(picture - knots[-1], 0)
-        return np.asarray(np.interp(picture, knots, heights) + beyond, np.float32)
-
-    return corrected
+    return Curve((before / pixels).tolist(), isotonic_regression(after / pixels, weights=pixels).x.tolist())

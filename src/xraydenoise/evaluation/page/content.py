@@ -14,7 +14,7 @@ class Case:
 
     track: str
     condition: str
-    kind: str  # best, median or worst: its place among the test pictures by the chosen model's gain
+    kind: str  # best, median or worst: its place among all test pictures by the chosen model's gain; only where there is one
     image: str
     patient: str
     layers: Mapping[
