@@ -118,6 +118,7 @@ def test_an_entry_without_a_name_is_refused(name, fault, tmp_path):
         ("a" * 256, "has a name of 256 bytes, allowed 255"),
         ("ä" * 128, "has a name of 256 bytes, allowed 255"),
         ("a/" * 2100 + "b", "has a path of [0-9]{4} bytes, allowed 4095"),
+        ("a/" * 1500 + "b", "lies 1501 folders deep, allowed 100"),
     ],
 )
 def test_a_name_too_long_for_the_disk_is_refused(name, fault, tmp_path):

@@ -95,3 +95,19 @@ def test_a_kill_between_the_two_stores_loses_no_row(whole: list[bytes], tmp_path
 def test_under_another_key_it_starts_anew(whole: list[bytes], tmp_path: Path) -> None:
     journal = Journal(tmp_path / "whole", "b")
     assert (journal.done, journal.complete, list(journal.read())) == (0, False, [])
+
+
+@pytest.mark.parametrize("reason", ["crash", "timeout"])
+def test_a_row_refused_for_a_passing_reason_is_written_again_with_all_behind_it(reason: str, whole: list[bytes], tmp_path: Path) -> None:
+    for ended in (True, False):
+        with Journal(tmp_path / "b", "a") as journal:
+            fill(journal, range(journal.done, 3))
+            journal.append({"file": "3", "reason": reason})
+            fill(journal, range(4, 6))
+        for name in () if ended else ("pixels.npy", "signatures.npy"):  # as a kill would leave them
+            (tmp_path / "b" / name).rename(tmp_path / "b" / f"{name}.partial")
+        again = Journal(tmp_path / "b", "a")
+        assert (again.done, again.complete, len(list(again.read()))) == (3, False, 3)
+    with again:
+        fill(again, range(3, 6))
+    assert files(tmp_path / "b") == whole

@@ -150,7 +150,9 @@ def describe(root: Path) -> None:
     """The manifest, the proof and the card of ingest; the audit of labels; a published comparison."""
     frame = contracts.read(root / "artifacts/tracks/noise/manifest.parquet", contracts.Track)
     native = {"native_height": frame["height"], "native_width": frame["width"], "spacing": np.nan, "bits": 16}
-    frame = frame.assign(burned_in=False, named=True, source="clinic", file="a.png", view=None, label=None, licence="CC BY 4.0", **native)
+    frame = frame.assign(
+        burned_in=False, dicom_patient=None, named=True, source="clinic", file="a.png", view=None, label=None, licence="CC BY 4.0", **native
+    )
     ingested, labelled, protocols = root / "artifacts/ingest", root / "artifacts/label", root / "artifacts/protocols"
     for folder in (ingested, labelled, protocols):
         folder.mkdir()

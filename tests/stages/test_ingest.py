@@ -2,18 +2,23 @@ import json
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 from xraydenoise import contracts
 from xraydenoise.data import prepare, sources, splits, store
 from xraydenoise.data.decode import decode
 from xraydenoise.data.journal import Journal
-from xraydenoise.data.prepare import IngestConfig, SplitConfig
+from xraydenoise.data.picture import Refused
+from xraydenoise.data.prepare import IngestConfig, Prepared, SplitConfig
 from xraydenoise.data.sources import folder, phantom, sample
 from xraydenoise.params import MachineConfig, Params
 from xraydenoise.stages import download, ingest
@@ -273,3 +278,107 @@ def test_the_sample_trains_on_a_mammogram_patient_and_tests_on_another(project: 
     assert (len(table), quarantine().empty, list(table["bits"].unique())) == (10, True, [15, 10, 16])
     assert table["native_height"].max() == 4736
     assert set(table["view"]) >= {"chest PA", "lower leg R AP", "breast L CC"}
+
+
+def scan(name: str, number: int, patient: str) -> None:
+    """A radiograph of its own in the inbox, whose header names `patient`."""
+    path = Path("inbox/images") / name
+    path.parent.mkdir(exist_ok=True)
+    header = Dataset()
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    header.SOPClassUID, header.SOPInstanceUID = SecondaryCaptureImageStorage, generate_uid()
+    header.PatientID, header.Rows, header.Columns, header.SamplesPerPixel = patient, 96, 96, 1
+    header.PhotometricInterpretation, header.PixelRepresentation = "MONOCHROME2", 0
+    header.BitsAllocated, header.BitsStored, header.HighBit = 16, 16, 15
+    header.PixelData = np.rint(phantom.draw(96, 77, number, 0) * 65535).astype("<u2").tobytes()
+    header.save_as(path, enforce_file_format=True)
+
+
+def test_a_table_that_names_some_files_of_a_dicom_patient_does_not_tear_the_patient_apart(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(16):
+        scan(f"{'left' if number % 2 else 'right'}/{number // 2}.dcm", number, f"MRN{number // 2}")
+    rows = [f"{number}.dcm,P{number}\n" for number in range(8)]
+    Path("inbox/images/right/images.csv").write_text("file,patient_id\n" + "".join(rows))
+    run(params(chests=CHESTS))
+    table = images().query("source == 'inbox'")
+    assert (table["patient"].nunique(), table["dicom_patient"].nunique()) == (8, 8)
+    assert (table.groupby("dicom_patient")["patient"].nunique() == 1).all()
+    proof = json.loads(Path("artifacts/ingest/leakage.json").read_text())
+    assert proof["leaks"] == []
+    pairs = {(pair["first"], pair["second"]): pair for pair in proof["pairs"]}
+    pair = pairs["inbox/files/images/left/0.dcm", "inbox/files/images/right/0.dcm"]
+    assert (len(pairs), pair["how"], pair["similarity"], pair["second_patient"]) == (8, "patient_id", None, "inbox:P0")
+    assert sorted(len(group["patients"]) for group in proof["joined"]) == [2] * 8
+    assert "8 patients are joined to others of the same DICOM PatientID, though images.csv names them apart" in capsys.readouterr().out
+
+
+def test_two_patients_of_a_table_whose_files_are_one_dicom_patients_are_one(project: Path) -> None:
+    for number in range(2):
+        scan(f"{number}.dcm", number, "MRN")
+    scan("2.dcm", 2, "other")
+    Path("inbox/images/images.csv").write_text("file,patient_id\n0.dcm,P0\n1.dcm,P1\n2.dcm,P2\n")
+    run(params(chests=CHESTS))
+    assert sorted(images().query("source == 'inbox'")["patient"]) == ["inbox:P0", "inbox:P0", "inbox:P2"]
+
+
+def test_a_table_that_names_every_file_of_a_dicom_patient_alike_moves_nobody(project: Path) -> None:
+    for number in range(8):
+        scan(f"{number}.dcm", number, f"MRN{number}")
+    Path("inbox/images/images.csv").write_text("file,patient_id\n" + "".join(f"{number}.dcm,P{number}\n" for number in range(8)))
+    run(params(chests=CHESTS))
+    table = images().query("source == 'inbox'")
+    alone = splits.assign({patient: patient for patient in images()["patient"]}, 3, params().ingest.split.model_dump())
+    assert list(table["split"]) == [alone[f"inbox:P{number}"] for number in range(8)]
+    assert json.loads(Path("artifacts/ingest/leakage.json").read_text())["pairs"] == []
+
+
+def test_files_without_a_patient_that_are_named_by_a_uid_are_not_one_patient(project: Path) -> None:
+    for number in range(3):
+        scan(f"1.3.6.1.4.1.14519.{number}", number, "")
+    run(params(chests=CHESTS))
+    assert images().query("source == 'inbox'")["patient"].nunique() == 3
+
+
+def test_what_an_exact_copy_tells_completes_the_picture_and_contradicting_labels_leave_none(project: Path) -> None:
+    for number in range(3):
+        pixels = np.rint(phantom.draw(96, 77, number, 0) * 65535).astype(np.uint16)
+        for copy in "ab":
+            cv2.imwrite(f"inbox/images/{copy}{number}.png", pixels)
+    rows = [
+        "a0.png,,,",
+        "b0.png,ANNA,chest PA,pneumonia",
+        "a1.png,BOB,,normal",
+        "b1.png,BOB,,pneumonia",
+        "a2.png,EVE,,normal",
+        "b2.png,EVE,,",
+    ]
+    Path("inbox/images/images.csv").write_text("file,patient_id,view,label\n" + "\n".join(rows) + "\n")
+    run(params(chests=CHESTS))
+    table = images().query("source == 'inbox'").set_index("file")
+    assert list(table["label"].fillna("none")) == ["pneumonia", "none", "normal"]
+    assert (table["view"].iloc[0], table["patient"].iloc[0], bool(table["named"].iloc[0])) == ("chest PA", "inbox:ANNA", True)
+    told = dict(quarantine()[["file", "detail"]].to_numpy().tolist())
+    assert told["files/images/b1.png"].endswith("a1.png of inbox; the copies are labelled normal, pneumonia, so the picture has no label")
+    assert sum("labelled" in detail for detail in told.values()) == 1
+
+
+def test_what_crashed_or_took_too_long_is_tried_again_by_the_next_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(params(chests=CHESTS))
+    whole = {path: path.read_bytes() for path in Path("artifacts").rglob("*.*")}
+    stream = prepare.stream
+
+    def sick(*arguments: Any) -> Iterator[Prepared | Refused]:
+        for number, found in enumerate(stream(*arguments)):
+            yield Refused({4: "timeout", 7: "crash"}[number], "") if number in (4, 7) else found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "stream", sick)
+        with pytest.raises(
+            ValueError, match=r"2 of 12 files are unusable, .*; what crashed or took too long is tried again by the next run"
+        ):
+            ingest.run(params(max_bad=0.1, chests=CHESTS))
+    ingest.run(params(max_bad=0.1, chests=CHESTS))
+    assert {path: path.read_bytes() for path in Path("artifacts").rglob("*.*")} == whole

@@ -22,6 +22,7 @@ def reproduced(tracks: Path) -> params.Params:
     tracked = contracts.read(Path("artifacts/tracks/noise/manifest.parquet"), contracts.Track)
     told = {
         "burned_in": False,
+        "dicom_patient": None,
         "named": True,
         "source": "waves",
         "file": "wave.png",

@@ -13,6 +13,7 @@ from xraydenoise.progress import progress
 
 SMALL = 1 << 20  # bytes up to which an entry, or the sum of all, may compress as it likes: a table of zeros is no bomb
 CHUNK = 1 << 20  # bytes written at once
+DEEPEST = 100  # folders within each other; Python makes them by a call within a call
 METHODS = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}
 DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, UnicodeDecodeError)  # what zipfile raises on reading
 FOREIGN = re.compile(r"/|[A-Za-z]:|.*\\", re.DOTALL)  # absolute, a drive, or Windows' separator
@@ -87,6 +88,8 @@ def _fault(entry: zipfile.ZipInfo, folder: Path, max_ratio: float) -> str | None
         return f"has a name of {longest} bytes, allowed {most}"
     if (length := len(os.fsencode(folder.absolute() / name))) >= (most := os.pathconf(folder.parent, "PC_PATH_MAX")):
         return f"has a path of {length} bytes, allowed {most - 1}"
+    if len(parts) > DEEPEST:
+        return f"lies {len(parts)} folders deep, allowed {DEEPEST}"
     if kind not in (0, stat.S_IFDIR if entry.is_dir() else stat.S_IFREG):
         return f"is no plain file or folder (Unix type {kind:#o}; a link is {stat.S_IFLNK:#o})"
     if entry.header_offset < 0:

@@ -1,6 +1,7 @@
 """What ingest has done so far, on disk as it is done: a row a file, its pixels, its signature; a killed run goes on behind its last row."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,9 @@ import pandas as pd
 
 from xraydenoise.data import store
 from xraydenoise.data.duplicates import LENGTH
+from xraydenoise.data.workers import CRASH, TIMEOUT
 
+PASSING = (CRASH, TIMEOUT)  # reasons that a machine with more memory or less to do may not find again
 CHUNK = 1000  # rows that are read at a time, so that memory holds a compact table and never all rows as objects
 
 
@@ -20,7 +23,8 @@ class Journal:
     """A folder with rows.jsonl, pixels.npy and signatures.npy; under another `key` (params, files, code) it starts anew.
 
     Rows are dicts of plain values; one with an `offset` owns `height` x `width` pixels and a signature. Pixels are handed to the system
-    before the row that tells of them, so whatever moment a kill comes, the rows that are whole have their pixels.
+    before the row that tells of them, so whatever moment a kill comes, the rows that are whole have their pixels. As pictures lie in the
+    order of the files, a row that was refused for a passing reason is written again with all behind it.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
@@ -30,17 +34,18 @@ class Journal:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             (folder / "key").write_text(key, encoding="utf-8")
-        self.complete = self.pixels.exists() and self.signatures.exists()
+        self.complete = self.pixels.exists() and self.signatures.exists() and not any(_passes(row) for row in self.read())
         self.done, self._bytes, self._pixels, self._pictures = (0, 0, 0, 0)
         if not self.complete:
-            for finished in (self.pixels, self.signatures):  # the kill came between the two
+            for finished in (self.pixels, self.signatures):  # the kill came between the two, or a row does not count
                 if finished.exists():
                     finished.rename(store.partial(finished))
             self._recover()
+            if self.rows.exists():
+                os.truncate(self.rows, self._bytes)  # now, so that nobody reads a row that does not count
 
     def __enter__(self) -> "Journal":
         self._lines = self.rows.open("ab")
-        self._lines.truncate(self._bytes)
         self._store = store.Writer(self.pixels, kept=self._pixels)
         self._store.__enter__()
         self._signed = store.Writer(self.signatures, np.float32, kept=self._pictures * LENGTH)
@@ -93,9 +98,15 @@ class Journal:
                 if not line.endswith(b"\n"):
                     return
                 row = json.loads(line)
+                if _passes(row):
+                    return
                 area = row["height"] * row["width"] if "offset" in row else 0
                 signed = self._pictures + (area > 0)
                 if self._pixels + area > pixels or signed * LENGTH > values:
                     return
                 self.done, self._bytes = self.done + 1, self._bytes + len(line)
                 self._pixels, self._pictures = self._pixels + area, signed
+
+
+def _passes(row: dict[str, Any]) -> bool:
+    return "offset" not in row and row["reason"] in PASSING

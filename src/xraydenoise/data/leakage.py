@@ -8,15 +8,16 @@ import pandas as pd
 from xraydenoise.contracts import SPLITS
 from xraydenoise.data.splits import identity
 
+PATIENT_ID = "patient_id"
 NEAREST = 5  # pairs of pictures in different splits that the proof shows
 
 
 class Pair(NamedTuple):
-    """Two files that hold the same picture, and whose they are."""
+    """Two files that hold the same picture or name the same DICOM patient, and whose they are."""
 
-    how: str  # exact: the same pixels; perceptual: re-encoded, resized or turned
-    similarity: float  # cosine of their signatures
-    turn: str  # how the second lies against the first
+    how: str  # exact: the same pixels; perceptual: re-encoded, resized or turned; patient_id: one PatientID, but two patients by a table
+    similarity: float | None  # cosine of their signatures, where pictures were compared
+    turn: str | None  # how the second lies against the first
     first: str  # dataset/path
     second: str
     first_patient: str
@@ -37,14 +38,20 @@ def prove(images: pd.DataFrame, groups: Mapping[str, str], pairs: Sequence[Pair]
 
     `images` is the written manifest (contracts.Images), whose `patient` is the group; `groups` names the group of every patient.
     """
-    split_of = images.groupby("patient")["split"].agg(lambda splits: sorted(set(splits)))
-    leaks = [f"patient {patient} stands in {' and '.join(splits)}" for patient, splits in split_of.items() if len(splits) > 1]
+    split_of, headers = (images.groupby(name)["split"].agg(lambda splits: sorted(set(splits))) for name in ("patient", "dicom_patient"))
+    leaks = [
+        f"{kind} {patient} stands in {' and '.join(splits)}"
+        for kind, found in (("patient", split_of), ("DICOM patient", headers))
+        for patient, splits in found.items()
+        if len(splits) > 1
+    ]
     leaks += [f"picture {image} stands in the store more than once" for image in images["image"][images["image"].duplicated()]]
     for pair in pairs:
         sides = [set(split_of.get(groups[patient], [])) for patient in (pair.first_patient, pair.second_patient)]
         if sides[0] != sides[1]:
             told = " and ".join(", ".join(sorted(side)) or "no split" for side in sides)
-            leaks.append(f"{pair.first} and {pair.second} are the same picture ({pair.how}) and stand in {told}")
+            same = "are of one DICOM patient" if pair.how == PATIENT_ID else f"are the same picture ({pair.how})"
+            leaks.append(f"{pair.first} and {pair.second} {same} and stand in {told}")
     leaks += [
         f"{pair.first} and {pair.second} are alike by {pair.similarity:.4f} and stand in {pair.splits}"
         for pair in near
@@ -74,4 +81,4 @@ def prove(images: pd.DataFrame, groups: Mapping[str, str], pairs: Sequence[Pair]
 
 def _readable(pair: Pair | Near) -> dict[str, Any]:
     """As JSON takes it; rounded here and not before, so that rounding never lifts a pair over the threshold."""
-    return pair._asdict() | {"similarity": round(pair.similarity, 4)}
+    return pair._asdict() | {"similarity": None if pair.similarity is None else round(pair.similarity, 4)}

@@ -13,6 +13,7 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from xraydenoise import leash
 
+CRASH, TIMEOUT = "crash", "timeout"
 AHEAD = 4  # items a worker that wait for it or whose result waits for its turn, so that no core stands idle
 
 Item = TypeVar("Item")
@@ -23,7 +24,7 @@ Result = TypeVar("Result")
 class Lost:
     """An item whose worker gave no result."""
 
-    reason: str  # crash or timeout
+    reason: str  # CRASH or TIMEOUT
     detail: str
 
 
@@ -70,6 +71,6 @@ def _outcome(result: Callable[[], Result], time_limit: float) -> Result | Lost:
     try:
         return result()
     except TimedOut:
-        return Lost("timeout", f"took more than {time_limit:g} s")
+        return Lost(TIMEOUT, f"took more than {time_limit:g} s")
     except ProcessExpired as expired:
-        return Lost("crash", f"its process died with exit code {expired.exitcode}")
+        return Lost(CRASH, f"its process died with exit code {expired.exitcode}")

@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from typing import Any
 import pandas as pd
 
 from xraydenoise import contracts
-from xraydenoise.data import card, duplicates, leakage, prepare, splits, store, workers
-from xraydenoise.data.journal import Journal
+from xraydenoise.data import card, duplicates, leakage, pairs, prepare, splits, store, workers
+from xraydenoise.data.journal import PASSING, Journal
 from xraydenoise.data.leakage import Near, Pair
+from xraydenoise.data.pairs import DUPLICATE
 from xraydenoise.data.picture import Refused
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
@@ -28,7 +29,7 @@ OUT = Path("artifacts/ingest")
 TRACK = Path("artifacts/tracks/noise")
 WORK = Path("work/ingest")  # the journal; survives a kill, removed at the end
 CODE = Path(prepare.__file__).parent  # what decides, besides params and files, what becomes of a file
-DUPLICATE = "duplicate"  # a picture that is there already: left out, but not bad
+CODECS = ("numpy", "opencv-python-headless", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-openjpeg", "python-gdcm", "simplejpeg")
 REFUSED = list(contracts.Quarantine.to_schema().columns)
 TABLE = [column for column in contracts.Images.to_schema().columns if column != "split"]
 
@@ -45,22 +46,26 @@ def run(params: Params) -> None:
     journal = Journal(WORK, key(files, params))
     decode_missing(files, journal, params)
 
-    refused = journal.table(REFUSED, having="reason").astype("str")
+    together, contradicted = pairs.agreed(journal.table(["image", "view", "label", "named"], having="image"))
+    refused = quarantined(journal, contradicted)
     contracts.write(refused, OUT / "quarantine.parquet", contracts.Quarantine)
     (OUT / "quarantine.md").write_text(readable(refused, len(files)), encoding="utf-8")
     tell(refused, len(files), params.ingest.max_bad)
 
     images = journal.table(TABLE, having="offset").astype({"spacing": float})
+    for column in together:
+        images[column] = images["image"].map(together[column]).astype(images[column].dtype)
     signatures = store.open_store(journal.signatures).reshape(-1, duplicates.LENGTH)
-    pairs = [*copies(journal), *alike(images, duplicates.pairs(signatures))]
+    found = [*pairs.copies(journal), *pairs.alike(images, duplicates.pairs(signatures)), *pairs.namesakes(journal)]
     own = [(patient, patient) for patient in images["patient"]]
-    groups = splits.join([*own, *((pair.first_patient, pair.second_patient) for pair in pairs)])
+    groups = splits.join([*own, *((pair.first_patient, pair.second_patient) for pair in found)])
+    warn(found)
     split = splits.assign(groups, params.seed, params.ingest.split.model_dump())
     images["patient"] = images["patient"].map(groups)
     images["split"] = images["patient"].map(split)
     contracts.write(images, OUT / "manifest.parquet", contracts.Images)
     contracts.write(images[list(contracts.Track.to_schema().columns)], TRACK / "manifest.parquet", contracts.Track)
-    prove(groups, pairs, signatures)
+    prove(groups, found, signatures)
     describe(files, refused, store.open_store(journal.pixels), params)
     shutil.move(journal.pixels, TRACK / "targets.npy")
     shutil.rmtree(WORK)
@@ -84,7 +89,7 @@ def key(files: pd.DataFrame, params: Params) -> str:
     digest = hashlib.sha256(params.ingest.model_dump_json(exclude={"max_bad", "split"}).encode())
     for path in [Path(__file__), *sorted(path for path in CODE.rglob("*.py") if "sources" not in path.parts)]:
         digest.update(path.read_bytes())
-    for package in ("numpy", "opencv-python-headless", "pydicom", "simplejpeg"):
+    for package in CODECS:
         digest.update(version(package).encode())
     for file in records(files):
         found = path_of(file).stat() if file["reason"] is None else None
@@ -124,8 +129,8 @@ def decode_missing(files: pd.DataFrame, journal: Journal, params: Params) -> Non
             patient = patient_of(file, result)
             if known := first.get(result.image):
                 detail = f"the same picture as {known['file']} of {known['source']}"
-                same = {"image": result.image, "patient": patient, "first_patient": known["patient"]}
-                journal.append({**where, "reason": DUPLICATE, "detail": detail, **same})
+                same = entry(file, result, patient) | {"first_patient": known["patient"]}
+                journal.append({**same, "reason": DUPLICATE, "detail": detail})
                 continue
             first[result.image] = {**where, "patient": patient}
             journal.append(entry(file, result, patient), result.pixels, result.signature)
@@ -147,6 +152,7 @@ def entry(file: dict[str, Any], found: prepare.Prepared, patient: str) -> dict[s
         "native_width": found.native_width,
         "spacing": None if native is None else native * max(found.native_height, found.native_width) / max(found.pixels.shape),
         "burned_in": found.burned_in,
+        "dicom_patient": found.patient,
         "named": file["patient"] is not None or found.patient is not None,
     }
 
@@ -155,30 +161,30 @@ def patient_of(file: dict[str, Any], result: prepare.Prepared) -> str:
     """The manifest's patient, else DICOM's, else the file itself: its path without the suffix."""
     if file["patient"] is not None:
         return str(file["patient"])
+    path = Path(file["path"])
+    own = path if path.suffix[1:].isdigit() else path.with_suffix("")  # the last number of a UID is no suffix
     # A hashed PatientID is the same person in every dataset; a file's name is not.
-    return result.patient or f"{file['source']}:{Path(file['path']).with_suffix('').as_posix()}"
+    return result.patient or f"{file['source']}:{own.as_posix()}"
 
 
-def copies(journal: Journal) -> Iterator[Pair]:
-    """Files whose pixels are, to the last bit, those of an earlier one."""
-    kept = {}
-    for row in journal.read():
-        where = f"{row['source']}/{row['file']}"
-        if "offset" in row:
-            kept[row["image"]] = where
-        elif row["reason"] == DUPLICATE:
-            yield Pair("exact", 1.0, "upright", kept[row["image"]], where, row["first_patient"], row["patient"])
+def quarantined(journal: Journal, contradicted: "pd.Series[str]") -> pd.DataFrame:
+    """contracts.Quarantine; exact copies whose labels contradict each other say so."""
+    refused = journal.table([*REFUSED, "image"], having="reason")
+    more = {image: f"; the copies are labelled {labels}, so the picture has no label" for image, labels in contradicted.items()}
+    refused["detail"] = [detail + more.get(image, "") for image, detail in zip(refused.pop("image"), refused["detail"], strict=True)]
+    return refused.astype("str")
 
 
-def alike(images: pd.DataFrame, found: Sequence[duplicates.Pair]) -> Iterator[Pair]:
-    """Pictures of the store that are one picture re-encoded, resized or turned."""
-    for pair in found:
-        first, second = images.iloc[pair.first], images.iloc[pair.second]
-        names = f"{first['source']}/{first['file']}", f"{second['source']}/{second['file']}"
-        yield Pair("perceptual", pair.similarity, pair.turn, *names, first["patient"], second["patient"])
+def warn(found: list[Pair]) -> None:
+    """Tell which patients were joined though a table names them apart: a PatientID may be a placeholder."""
+    if apart := [pair for pair in found if pair.how == leakage.PATIENT_ID]:
+        print(
+            f"ingest: {len(apart)} patients are joined to others of the same DICOM PatientID, though images.csv names them apart "
+            f"(the first: {apart[0].first}, {apart[0].second}); where that PatientID is a placeholder, remove it from the files"
+        )
 
 
-def prove(groups: dict[str, str], pairs: list[Pair], signatures: Any) -> None:
+def prove(groups: dict[str, str], found: list[Pair], signatures: Any) -> None:
     """Write leakage.json from the manifest as it was written. Raises ValueError where a patient or a picture stands in two splits."""
     images = contracts.read(OUT / "manifest.parquet", contracts.Images)
     where = (images["source"] + "/" + images["file"]).to_list()
@@ -187,13 +193,13 @@ def prove(groups: dict[str, str], pairs: list[Pair], signatures: Any) -> None:
         Near(pair.similarity, where[pair.first], where[pair.second], f"{split[pair.first]}, {split[pair.second]}")
         for pair in duplicates.nearest(signatures, split, leakage.NEAREST)
     ]
-    proof = leakage.prove(images, groups, pairs, near, duplicates.THRESHOLD)
+    proof = leakage.prove(images, groups, found, near, duplicates.THRESHOLD)
     (OUT / "leakage.json").write_text(json.dumps(proof, indent=1) + "\n", encoding="utf-8")
     if proof["leaks"]:
         raise ValueError(f"ingest: {len(proof['leaks'])} leaks between splits, the first: {proof['leaks'][0]}; all: {OUT / 'leakage.json'}")
     counts = proof["splits"]
     told = ", ".join(f"{name} {counts[name]['pictures']} of {counts[name]['patients']}" for name in contracts.SPLITS)
-    kinds = Counter(pair.how for pair in pairs)
+    kinds = Counter(pair.how for pair in found)
     print(f"ingest: {len(images)} pictures of {images['patient'].nunique()} patients ({told})")
     print(
         f"ingest: no patient and no picture stands in two splits: {kinds['exact']} exact copies left out, {kinds['perceptual']} altered "
@@ -226,9 +232,10 @@ def tell(refused: pd.DataFrame, total: int, max_bad: float) -> None:
     bad = refused[refused["reason"] != DUPLICATE]
     if len(bad) == total or len(bad) / total > max_bad:
         first = bad.iloc[0]
+        again = "; what crashed or took too long is tried again by the next run" if bad["reason"].isin(PASSING).any() else ""
         raise ValueError(
             f"ingest: {len(bad)} of {total} files are unusable, ingest.max_bad allows a share of {max_bad:g}; "
-            f"the first is {first['file']} of {first['source']} ({first['reason']}: {first['detail']}); all: {OUT / 'quarantine.md'}"
+            f"the first is {first['file']} of {first['source']} ({first['reason']}: {first['detail']}); all: {OUT / 'quarantine.md'}{again}"
         )
 
 

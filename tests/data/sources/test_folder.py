@@ -1,6 +1,9 @@
+import ast
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -38,10 +41,11 @@ def test_every_image_of_the_tree_is_copied_and_listed(inbox: Path) -> None:
     assert (inbox.parent / "out/files/images/b/1.JPG").read_bytes() == b"images/b/1.JPG"
 
 
-def test_a_file_without_suffix_is_an_image_if_it_is_dicom(inbox: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (inbox / "IM0001").write_bytes(MAGIC)
+@pytest.mark.parametrize("name", ["IM0001", "DX.1.2.840.113619.2.5", "1.3.6.1.4.1.14519", "x.dicom", "y.IMA"])
+def test_a_file_of_any_name_is_an_image_if_it_is_dicom(name: str, inbox: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (inbox / name).write_bytes(MAGIC)
     (inbox / "notes").write_text("x")
-    assert "files/IM0001" in set(fetch(inbox)["path"])
+    assert f"files/{name}" in set(fetch(inbox)["path"])
     assert "1 files are not images and left out: notes\n" in capsys.readouterr().out
 
 
@@ -82,11 +86,21 @@ def test_a_table_in_a_deeper_folder_counts_from_there(inbox: Path) -> None:
         ("file,patient_id\n,P1\n", "line 2: '' is not there"),
         ("name,patient_id\na/1.png,P1\n", "has no column file; found name, patient_id"),
         ("", "has no column file, patient_id; found nothing"),
+        ('file,patient_id\na/1.png,P1\nb/1.JPG,"P2\n', r"images\.csv: line 3: unexpected end of data; close the quote that opens there"),
+        ('file,patient_id\n"a/1.png,P1\n' + "b/1.JPG,P2\n" * 20_000, r"line 2: field larger than field limit \(131072\); close the quote"),
+        ('file,"patient_id\na/1.png,P1\n', "line 1: unexpected end of data; close the quote"),
     ],
 )
 def test_a_table_that_does_not_fit_stops_the_stage_in_one_line(table: str, fault: str, inbox: Path) -> None:
     (inbox / "images/images.csv").write_text(table)
     with pytest.raises((ValueError, FileNotFoundError), match=fault):
+        fetch(inbox)
+
+
+def test_a_file_in_two_tables_is_not_chosen_between(inbox: Path) -> None:
+    (inbox / "images/images.csv").write_text("file,patient_id\na/1.png,P1\n")
+    (inbox / "images/a/images.csv").write_text("file,patient_id\n1.png,\n")
+    with pytest.raises(ValueError, match=r"images/a/images\.csv: .*a/1\.png is listed in .*images/images\.csv too; remove one of the rows"):
         fetch(inbox)
 
 
@@ -156,6 +170,33 @@ def test_what_dvc_cannot_hash_is_refused_before_anything_runs_with_each_name(inb
         ValueError, match=r"3 of its files.*gone\.png: is a link to nothing.*pipe\.png: is a pipe.*M\\udcfc\.png: its name is not UTF-8"
     ):
         config.check()
+
+
+def test_what_this_user_may_not_read_is_refused_before_anything_runs_and_else_quarantined(inbox: Path) -> None:
+    for name, mode in (("closed", 0), ("listed", 0o644)):  # a folder that cannot be entered can still be listed
+        (inbox / name).mkdir()
+        (inbox / name / "1.png").touch()
+        (inbox / name).chmod(mode)
+    (inbox / "images/a/1.png").chmod(0)
+    code = """if True:
+        from pathlib import Path
+        from xraydenoise.data.sources import folder
+        config = folder.Config(kind="folder", path=Path("inbox"))
+        print(config.fetch(Path("out"))[["path", "reason"]].dropna().to_numpy().tolist())
+        config.check()
+    """
+    # Root may read everything, unless it has given up its capabilities.
+    without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []
+    if without and subprocess.run([*without, "true"], check=False).returncode:
+        pytest.skip("root cannot give up its rights here")
+    (inbox.parent / "out").mkdir()
+    found = subprocess.run([*without, sys.executable, "-c", code], cwd=inbox.parent, capture_output=True, text=True, check=False)
+    for name in ("closed", "listed"):
+        (inbox / name).chmod(0o755)
+    refused = ["files/closed", "files/images/a/1.png", "files/listed"]
+    assert sorted(ast.literal_eval(found.stdout)) == [[path, "unreadable"] for path in refused]
+    assert "DVC cannot version 3 of its files" in found.stderr
+    assert "inbox/images/a/1.png: may not be read by this user" in found.stderr
 
 
 @pytest.mark.parametrize("name", ["ä 影.png", "a  b.png", "new\nline.png", "x" * 251 + ".png", "\udcfc.png", "a\u202eb.PNG", "%0A.png"])

@@ -76,6 +76,22 @@ def test_pneumonia_comes_with_patients_and_labels_and_without_second_copies(serv
     assert left() == []
 
 
+def test_what_lies_elsewhere_in_the_archive_is_counted_and_named(server, capsys):
+    others = [
+        "valid/NORMAL/IM-0002-0001.jpeg",
+        "train/COVID/IM-0003-0001.jpeg",
+        "train/NORMAL/deep/IM-0004-0001.jpeg",
+        "test/PNEUMONIA/x.bmp",
+    ]
+    server.holds("owner/pneumonia", PNEUMONIA | {f"chest_xray/{name}": b"x" for name in others})
+    assert len(fetch()) == 5
+    told = ", ".join(f"chest_xray/{name}" for name in sorted(others))
+    assert f"4 files are no images of {{train,val,test}}/{{NORMAL,PNEUMONIA}} and left out: {told}\n" in capsys.readouterr().out
+    server.holds("owner/coronahack", CORONA | {"Coronahack-Chest-XRay-Dataset/train/x.bmp": b"x"})
+    assert len(fetch("coronahack")) == 2
+    assert "1 files are no images and left out: Coronahack-Chest-XRay-Dataset/train/x.bmp\n" in capsys.readouterr().out
+
+
 def test_two_files_of_one_name_that_differ_are_not_chosen_between(server):
     server.holds("owner/pneumonia", PNEUMONIA | {"chest_xray/chest_xray/train/NORMAL/IM-0115-0001.jpeg": b"other"})
     with pytest.raises(ValueError, match=r"IM-0115-0001\.jpeg: differs from .* `version` in params\.yaml"):
@@ -86,7 +102,7 @@ def test_coronahack_takes_labels_from_its_table_and_patients_from_the_same_names
     server.holds("owner/coronahack", CORONA)
     known, other = fetch("coronahack").to_dict("records")
     assert (known["path"], known["patient"], known["label"]) == ("files/train/IM-0115-0001.jpeg", "IM-0115", "normal")
-    assert (other["label"], pd.isna(other["patient"])) == ("pneumonia", True)
+    assert (other["label"], other["patient"]) == ("pneumonia", "nejmoa2001191")
     assert config("coronahack").family == config("pneumonia").family != ""
 
 
@@ -366,9 +382,38 @@ def test_a_log_gets_plain_lines_and_the_archives_hash(server, monkeypatch, capsy
         ("IM-0115-0001", "IM-0115"),
         ("IM-0667-0001-0002", "IM-0667"),
         ("NORMAL2-IM-0030-0001", "NORMAL2-IM-0030"),
+        ("person447_virus_921_1", "person447"),
         ("1-s2.0-S0140673620303706-fx1_lrg", None),
         ("person3", None),
     ],
 )
 def test_the_patient_stands_in_the_name(stem, patient):
     assert kaggle.patient(stem) == patient
+
+
+@pytest.mark.parametrize(
+    ("article", "stems"),
+    [
+        ("41591_2020_819", ["41591_2020_819_Fig1_HTML.webp-day5", "41591_2020_819_Fig1_HTML.webp-day10"]),
+        ("jkms-35-e79", ["jkms-35-e79-g001-l-a", "jkms-35-e79-g001-l-b", "jkms-35-e79-g001-l-c"]),
+        ("kjr-21-e24", ["kjr-21-e24-g001-l-a", "kjr-21-e24-g003-l-a"]),
+        ("kjr-21-e25", ["kjr-21-e25-g001-l-a"]),
+        ("1-s2.0-S1684118220300682", ["1-s2.0-S1684118220300682-main.pdf-002-a1", "1-s2.0-S1684118220300682-main.pdf-003-b2"]),
+        ("1-s2.0-S1684118220300608", ["1-s2.0-S1684118220300608-main.pdf-001"]),
+        ("1-s2.0-S0929664620300449", ["1-s2.0-S0929664620300449-gr2_lrg-a", "1-s2.0-S0929664620300449-gr3_lrg-d"]),
+        ("1-s2.0-S0140673620303706", ["1-s2.0-S0140673620303706-fx1_lrg"]),
+        ("SARS-10.1148rg.242035193", ["SARS-10.1148rg.242035193-g04mr34g09a-Fig9a-day17", "SARS-10.1148rg.242035193-g04mr34g0-Fig8a-day0"]),
+        (
+            "streptococcus-pneumoniae-pneumonia-temporal-evolution-1",
+            [f"streptococcus-pneumoniae-pneumonia-temporal-evolution-1-day{day}" for day in range(4)],
+        ),
+        ("acute-respiratory-distress-syndrome-ards", [f"acute-respiratory-distress-syndrome-ards{end}" for end in ("", "-1")]),
+        ("all14238", ["all14238-fig-0001-m-b"]),
+        ("gr1_lrg", ["gr1_lrg-a", "gr1_lrg-b"]),
+        ("nejmoa2001191", ["nejmoa2001191_f1-PA", "nejmoa2001191_f3-L"]),
+        ("5e6dd879fde9502400e58b2f", ["5e6dd879fde9502400e58b2f"]),
+        ("sirm", ["F4341CE7-73C9-45C6-99C8-8567A5484B63", "D5ACAA93-C779-4E22-ADFA-6A220489F840"]),  # front and side view of one patient
+    ],
+)
+def test_figures_of_one_article_are_one_group(article, stems):
+    assert {kaggle.article(stem) for stem in stems} == {article}

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 from abc import abstractmethod
+from collections.abc import Collection
 from pathlib import Path, PurePath
 from typing import Annotated, ClassVar, NamedTuple
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from pydantic import BeforeValidator, SerializeAsAny
 from xraydenoise import kinds
 
 FILES = "files"  # the folder below a dataset's own that holds its files
+NAMED = 10  # files named in one printed line
 LONGEST = 200  # bytes of a name; file systems take 255, of which DVC needs some for the copy it makes beside
 
 
@@ -76,6 +78,19 @@ def _place(part: str) -> str:
     plain = "".join(letter if letter.isprintable() else quote(os.fsencode(letter)) for letter in stem)
     room = LONGEST // 4  # letters of up to four bytes
     return f"{plain[:room]}~{hashlib.sha256(raw).hexdigest()[:8]}{suffix if suffix.isprintable() and len(suffix) < 8 else ''}"
+
+
+def ascii_name(path: PurePath) -> str:
+    """The name as a terminal and a page can show it: what cannot be printed is escaped."""
+    text = path.as_posix()
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def tell_left_out(root: Path, files: Collection[Path], why: str) -> None:
+    """Print how many files below `root` are left out and name the first; nothing where there are none."""
+    if files:
+        names = ", ".join(sorted(ascii_name(file.relative_to(root)) for file in files)[:NAMED])
+        print(f"{root}: {len(files)} files {why} and left out: {names}{', ...' if len(files) > NAMED else ''}")
 
 
 def check_space(destination: Path, size: int) -> None:

@@ -12,13 +12,13 @@ from typing import Literal, NamedTuple
 import pandas as pd
 
 from xraydenoise.data import dicom, sources
+from xraydenoise.data.sources import NAMED, ascii_name
 from xraydenoise.progress import progress
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".dcm"})
 SILENT = frozenset({".csv", ".dvc"})  # besides README.md and hidden files, what a folder may hold and no one takes for an image
 TABLE = "images.csv"
 OUTSIDE = "outside"  # reason of a link that leaves the folder
-NAMED = 10  # files named in one printed line
 REQUIRED = ("file", "patient_id")  # columns of the table; view, label, licence and origin may follow
 OPTIONAL = ("view", "label", "licence", "origin")
 ISBI = frozenset({"TrainingData", "Test1Data", "Test2Data"})  # below RawImage, the folders of the ISBI 2015 cephalogram challenge 1
@@ -54,9 +54,7 @@ class Config(sources.Source):
         files, told = self._listed(root)
         images = [file for file, refused in files.items() if file in told or refused or is_image(file)]
         others = [file for file in files.keys() - set(images) if file.suffix not in SILENT and file.name != "README.md"]
-        if others:
-            names = ", ".join(sorted(ascii_name(file.relative_to(root)) for file in others)[:NAMED])
-            print(f"{root}: {len(others)} files are not images and left out: {names}{', ...' if len(others) > NAMED else ''}")
+        sources.tell_left_out(root, others, "are not images")
         sources.check_space(destination, sum(file.stat().st_size for file in images if files[file] is None))
         rows: list[sources.Row] = []
         for file in progress(images, f"copying {root.name}", total=len(images)):
@@ -83,20 +81,28 @@ class Config(sources.Source):
         if not self.path.is_dir():
             raise FileNotFoundError(f"{self.path}: is no folder; make it, or correct the dataset's path in params.yaml")
         files = dict(walk(root))
-        for file in files:
-            if file.suffix == ".dvc":
+        for file, fault in files.items():
+            if file.suffix == ".dvc" and fault is None:
                 check_versioned(file)
-        return files, {path: row for table in files if table.name == TABLE for path, row in read_table(table, files)}
+        told: dict[Path, dict[str, str | None]] = {}
+        listed: dict[Path, Path] = {}  # file -> its table
+        for table in (file for file in files if file.name == TABLE and files[file] is None):
+            for path, row in read_table(table, files):
+                if path in told:
+                    raise ValueError(f"{table}: {ascii_name(path)} is listed in {listed[path]} too; remove one of the rows")
+                told[path], listed[path] = row, table
+        return files, told
 
 
 def walk(root: Path) -> Iterator[tuple[Path, Fault | None]]:
     """Every file below `root` that is not hidden, in order of its name, with what keeps it from being read: links that are broken or
-    leave `root`, folders that cannot be listed, and devices."""
+    leave `root`, files and folders that this user may not read, and devices."""
     closed: list[OSError] = []
     for folder, names, files in os.walk(root, onerror=closed.append):
         names[:] = sorted(name for name in names if not name.startswith("."))
         for path in (Path(folder, name) for name in [*names, *sorted(files)] if not name.startswith(".")):
-            fault = unreadable(path, root)
+            if fault := unreadable(path, root):
+                names[:] = [name for name in names if name != path.name]  # a folder is not entered
             if fault or not path.is_dir():
                 yield path, fault
     for error in closed:
@@ -112,6 +118,8 @@ def unreadable(path: Path, root: Path) -> Fault | None:
             return OUTSIDE, "is a link that leaves the dataset's folder; put a copy of the file there"
     if not (path.is_file() or path.is_dir()):
         return "not_a_file", "is a pipe, a socket or a device"
+    if not os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK):
+        return "unreadable", "may not be read by this user"
     return None
 
 
@@ -138,15 +146,9 @@ def is_text(name: str) -> bool:
     return not any("\udc80" <= letter <= "\udcff" for letter in name)
 
 
-def ascii_name(path: Path) -> str:
-    """The name as a terminal and a page can show it: what cannot be printed is escaped."""
-    text = path.as_posix()
-    return text if text.isprintable() else ascii(text)[1:-1]
-
-
 def is_image(path: Path) -> bool:
-    """By its suffix; without one, by DICOM's magic, as scanners write files without a suffix."""
-    return path.suffix.lower() in SUFFIXES or (not path.suffix and dicom.is_dicom(path))
+    """By its suffix, or by DICOM's magic: scanners name files by a UID, whose last number is no suffix, or as they like."""
+    return path.suffix.lower() in SUFFIXES or dicom.is_dicom(path)
 
 
 def check_versioned(versioned: Path) -> None:
@@ -170,11 +172,9 @@ def read_table(table: Path, files: Container[Path]) -> Iterator[tuple[Path, dict
         text = table.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{table}: byte {error.start} is not UTF-8; save the table as CSV in UTF-8") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    if missing := set(REQUIRED) - set(reader.fieldnames or ()):
-        raise ValueError(f"{table}: has no column {', '.join(sorted(missing))}; found {', '.join(reader.fieldnames or ['nothing'])}")
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     seen = set()
-    for cells in reader:
+    for cells in rows(reader, table):
         name = (cells["file"] or "").strip()
         path = Path(os.path.normpath(table.parent / name))
         line = f"{table}: line {reader.line_num}: {name!r}"
@@ -184,3 +184,18 @@ def read_table(table: Path, files: Container[Path]) -> Iterator[tuple[Path, dict
             raise ValueError(f"{line} is listed twice; remove one row")
         seen.add(path)
         yield path, {key: (cells.get(key) or "").strip() or None for key in (*REQUIRED, *OPTIONAL)}
+
+
+def rows(reader: "csv.DictReader[str]", table: Path) -> Iterator[dict[str, str]]:
+    """The rows of a table that has the columns it must have. Raises ValueError naming the table, and the line where a row begins."""
+    begin = 1
+    try:
+        if missing := set(REQUIRED) - set(reader.fieldnames or ()):
+            raise ValueError(f"{table}: has no column {', '.join(sorted(missing))}; found {', '.join(reader.fieldnames or ['nothing'])}")
+        begin = reader.line_num + 1
+        for cells in reader:
+            yield cells
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        way = "close the quote that opens there, or double a quote that is part of a cell"
+        raise ValueError(f"{table}: line {begin}: {error}; {way}") from error

@@ -23,7 +23,10 @@ from pydantic import Field
 from xraydenoise.data import archive, sources, transfer
 
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
-PATIENT = re.compile(r"(person\d+)_(?:bacteria|virus)_\d+|((?:NORMAL2-)?IM-\d+)(?:-\d+)+")  # the group that names the patient
+PATIENT = re.compile(r"(person\d+)_.+|((?:NORMAL2-)?IM-\d+)-.+")  # the group that names the patient
+# CoronaHack's other images are figures of articles. A name is cut where it turns from the article to the figure, its part, day or view.
+FIGURE = re.compile(r"[-_.](?:[Ff]ig|(?:f|g|gr|fx)\d|main\.|day\d).*|(?:[-_](?:AP|PA|[A-Za-z]\d?|\d{1,2}))+$")
+RANDOM = re.compile(r"[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}")  # of cases of the Italian society (SIRM), one to four images a patient
 TABLE = "Chest_xray_Corona_Metadata.csv"  # of CoronaHack
 NAME, LABEL = "X_ray_image_name", "Label"  # its columns
 LABELS = {"NORMAL": "normal", "PNEUMONIA": "pneumonia", "Normal": "normal", "Pnemonia": "pneumonia"}  # as the sets spell them
@@ -63,7 +66,8 @@ class Config(sources.Source):
             (destination / placed).parent.mkdir(parents=True, exist_ok=True)
             shutil.move(image, destination / placed)
             origin = f"kaggle {self.handle}, version {self.version}"
-            rows.append(sources.Row(placed, patient(image.stem), "chest", label, self.licence, origin))
+            whose = patient(image.stem) or (article(image.stem) if self.rule == "coronahack" else None)
+            rows.append(sources.Row(placed, whose, "chest", label, self.licence, origin))
         shutil.rmtree(root)
         path.unlink()
         return sources.listing(rows)
@@ -149,11 +153,20 @@ def patient(stem: str) -> str | None:
     return None if found is None else found[1] or found[2]
 
 
+def article(stem: str) -> str:
+    """Where an image of CoronaHack's others was published: what of the article's images is whose patient's, their names do not tell.
+
+    1-s2.0-S0929664620300449-gr2_lrg-a -> 1-s2.0-S0929664620300449. Two patients in one group cost nothing; one patient in two would leak.
+    """
+    return "sirm" if RANDOM.fullmatch(stem) else FIGURE.sub("", stem)
+
+
 def pneumonia(root: Path) -> Iterator[tuple[str, tuple[Path, str]]]:
     """(split/label/name, (file, label)): the images of {train,val,test}/{NORMAL,PNEUMONIA}, the archive's second copy of them left out."""
-    copies, kept = 0, dict[str, Path]()
-    for file in sorted(images(root), key=lambda file: (len(file.parts), file)):
-        if file.parent.name not in LABELS or file.parent.parent.name not in ("train", "val", "test"):
+    copies, kept, others = 0, dict[str, Path](), list[Path]()
+    for file in sorted(files(root), key=lambda file: (len(file.parts), file)):
+        if not is_image(file) or file.parent.name not in LABELS or file.parent.parent.name not in ("train", "val", "test"):
+            others.append(file)
             continue
         path = "/".join(file.parts[-3:])
         if path not in kept:
@@ -163,6 +176,7 @@ def pneumonia(root: Path) -> Iterator[tuple[str, tuple[Path, str]]]:
             copies += 1
         else:
             raise ValueError(f"{file}: differs from {kept[path]}, which has the same name; name another `version` in params.yaml")
+    sources.tell_left_out(root, others, "are no images of {train,val,test}/{NORMAL,PNEUMONIA}")
     if copies:
         print(f"{root.name}: {copies} files lie in the archive twice; each is taken once")
 
@@ -174,10 +188,11 @@ def coronahack(root: Path) -> Iterator[tuple[str, tuple[Path, str | None]]]:
         raise ValueError(f"{root}: has no {TABLE}; it is not CoronaHack, or its layout changed: correct `rule` or `version` in params.yaml")
     labels = dict(read_labels(tables[0]))
     found: dict[str, tuple[Path, str | None]] = {}
-    for file in images(root):
+    for file in filter(is_image, files(root)):
         known = found.setdefault(f"{file.parent.name}/{file.name}", (file, labels.get(file.name)))[0]
         if known != file and not filecmp.cmp(file, known, shallow=False):
             raise ValueError(f"{file}: differs from {known}, which has the same name; the archive contradicts itself")
+    sources.tell_left_out(root, [file for file in files(root) if not is_image(file) and file.suffix != ".csv"], "are no images")
     absent = len(set(labels) - {file.name for file, _ in found.values()})
     unlisted = sum(label is None for _, label in found.values())
     if absent or unlisted:
@@ -198,9 +213,13 @@ def read_labels(table: Path) -> Iterator[tuple[str, str]]:
             yield row[NAME], LABELS[row[LABEL]]
 
 
-def images(root: Path) -> Iterator[Path]:
-    """The image files below `root`, without what macOS leaves in archives."""
+def files(root: Path) -> Iterator[Path]:
+    """The files below `root`, without what macOS leaves in archives."""
     for file in sorted(root.rglob("*")):
         inner = file.relative_to(root).parts
-        if file.suffix.lower() in SUFFIXES and not any(part.startswith(".") or part == "__MACOSX" for part in inner):
+        if file.is_file() and not any(part.startswith(".") or part == "__MACOSX" for part in inner):
             yield file
+
+
+def is_image(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES

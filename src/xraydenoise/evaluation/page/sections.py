@@ -163,7 +163,7 @@ def leakage(content: Content) -> str:
     splits = pd.DataFrame([{"split": split, **counts} for split, counts in proof["splits"].items()])
     parts.append(frame_table("Splits", splits))
     lists = (
-        ("pairs", "Same picture under two names", "No picture came twice."),
+        ("pairs", "Same picture or DICOM patient under two names", "No picture came twice, and no DICOM patient under two names."),
         ("joined", "Patients joined to one group", "No patients had to be joined."),
         (
             "nearest_across_splits",
