@@ -97,7 +97,7 @@ def test_under_another_key_it_starts_anew(whole: list[bytes], tmp_path: Path) ->
     assert (journal.done, journal.complete, list(journal.read())) == (0, False, [])
 
 
-@pytest.mark.parametrize("reason", ["crash", "timeout"])
+@pytest.mark.parametrize("reason", ["crash", "memory", "timeout"])
 def test_a_row_refused_for_a_passing_reason_is_written_again_with_all_behind_it(reason: str, whole: list[bytes], tmp_path: Path) -> None:
     for ended in (True, False):
         with Journal(tmp_path / "b", "a") as journal:

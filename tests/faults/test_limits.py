@@ -13,6 +13,7 @@ import pydicom
 import pytest
 from pydicom.encaps import encapsulate, get_frame
 
+from xraydenoise.data import opencv
 from xraydenoise.data.decode import decode
 from xraydenoise.data.picture import Refused
 
@@ -190,3 +191,14 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
 def test_an_odd_name_does_not_matter(name: str, specimens, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(specimens["png8.png"])
     assert np.ptp(decode(tmp_path / name, 64, voi=False).pixels) > 0
+
+
+def test_a_file_for_which_there_is_no_memory_now_is_told_from_one_too_large(
+    specimens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(opencv, "pixels", full)
+    (tmp_path / "a.png").write_bytes(specimens["png8.png"])
+    assert refusal(tmp_path / "a.png") == "memory"

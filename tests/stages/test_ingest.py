@@ -377,7 +377,8 @@ def test_what_crashed_or_took_too_long_is_tried_again_by_the_next_run(project: P
     with monkeypatch.context() as patch:
         patch.setattr(prepare, "stream", sick)
         with pytest.raises(
-            ValueError, match=r"2 of 12 files are unusable, .*; what crashed or took too long is tried again by the next run"
+            ValueError,
+            match=r"2 of 12 files are unusable, .*; what crashed, took too long or found no memory is tried again by the next run",
         ):
             ingest.run(params(max_bad=0.1, chests=CHESTS))
     ingest.run(params(max_bad=0.1, chests=CHESTS))

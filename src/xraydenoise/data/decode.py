@@ -9,6 +9,7 @@ import numpy as np
 from xraydenoise.data import bmp, dicom, jpeg, png, tiff
 from xraydenoise.data.picture import FULL_SCALE, Picture, Refused, gray, rescale, rescale_unit
 
+MEMORY = "memory"  # reason of a file that another machine, or this one at another time, may decode
 BYTES_A_PIXEL = 8  # four channels of 16 bit; a file that holds more than this for every allowed pixel is not read at all
 READERS: dict[bytes, Callable[[bytes, float], tuple[np.ndarray, int]]] = {
     png.MAGIC: png.read,
@@ -23,13 +24,13 @@ def decode(path: Path, max_megapixels: float, voi: bool) -> Picture:
 
     With `voi` a DICOM file's window or VOI table is applied; other formats have none.
     Raises Refused and nothing else, with one of the reasons colour, compression, constant, damaged, depth, empty, frames,
-    not_an_image, not_finite, photometric, range, too_large, transfer_syntax, transparent, truncated, unreadable, window.
+    memory, not_an_image, not_finite, photometric, range, too_large, transfer_syntax, transparent, truncated, unreadable, window.
     """
     data = _content(path, max_megapixels * 1e6 * BYTES_A_PIXEL + 2**20)
     try:
         picture = dicom.read(data, max_megapixels, voi) if dicom.begins(data) else _raster(data, max_megapixels)
     except MemoryError as error:
-        raise Refused("too_large", "takes more memory than there is") from error
+        raise Refused(MEMORY, "takes more memory than there is now; ingest tries it again when it is run again") from error
     if picture.pixels.min() == picture.pixels.max():
         raise Refused("constant", f"every pixel is {int(picture.pixels.max())} of {FULL_SCALE}")
     return picture

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from xraydenoise.data import store
+from xraydenoise.data.decode import MEMORY
 from xraydenoise.data.duplicates import LENGTH
 from xraydenoise.data.workers import CRASH, TIMEOUT
 
-PASSING = (CRASH, TIMEOUT)  # reasons that a machine with more memory or less to do may not find again
+PASSING = (CRASH, MEMORY, TIMEOUT)  # reasons that a machine with more memory or less to do may not find again
 CHUNK = 1000  # rows that are read at a time, so that memory holds a compact table and never all rows as objects
 
 

@@ -232,7 +232,9 @@ def tell(refused: pd.DataFrame, total: int, max_bad: float) -> None:
     bad = refused[refused["reason"] != DUPLICATE]
     if len(bad) == total or len(bad) / total > max_bad:
         first = bad.iloc[0]
-        again = "; what crashed or took too long is tried again by the next run" if bad["reason"].isin(PASSING).any() else ""
+        again = (
+            "; what crashed, took too long or found no memory is tried again by the next run" if bad["reason"].isin(PASSING).any() else ""
+        )
         raise ValueError(
             f"ingest: {len(bad)} of {total} files are unusable, ingest.max_bad allows a share of {max_bad:g}; "
             f"the first is {first['file']} of {first['source']} ({first['reason']}: {first['detail']}); all: {OUT / 'quarantine.md'}{again}"

@@ -100,7 +100,18 @@ def test_the_patient_is_hashed_and_the_same_in_every_file(make_dicom) -> None:
     assert first is not None
     assert first.startswith("dicom-")
     assert "Doe" not in first
-    assert decode(make_dicom(levels(12), "d.dcm", bits=12, PatientID=""), LIMIT, voi=False).patient is None
+
+
+@pytest.mark.parametrize(
+    "name", ["", "ANONYMOUS", "Anonymized", "anon", "0000", "XXX", "N/A", "Unknown", "no id", "PatientID", "De-identified"]
+)
+def test_a_placeholder_is_nobody(make_dicom, name: str) -> None:
+    assert decode(make_dicom(levels(12), bits=12, PatientID=name), LIMIT, voi=False).patient is None
+
+
+@pytest.mark.parametrize("name", ["ANON0012", "0x12", "PATIENT 7", "100", "Noid-3"])
+def test_a_pseudonym_is_somebody(make_dicom, name: str) -> None:
+    assert decode(make_dicom(levels(12), bits=12, PatientID=name), LIMIT, voi=False).patient is not None
 
 
 @pytest.mark.parametrize(

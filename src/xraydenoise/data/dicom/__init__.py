@@ -1,6 +1,7 @@
 """DICOM radiographs (CR, DX, MG, secondary capture) as gray pictures: stored values over their whole range, a window only on demand."""
 
 import hashlib
+import re
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +16,10 @@ from xraydenoise.data.dicom import stored
 from xraydenoise.data.dicom.scale import full_scale
 from xraydenoise.data.picture import FULL_SCALE, Picture, Refused, check_size
 
+# What anonymisers leave in the place of a PatientID (PS3.15 E.1 wants a dummy value): many patients would become one.
+PLACEHOLDER = re.compile(
+    r"[\W_0x]*|anon(?:ym(?:ous|i[sz]ed)?)?|de-?identified|no[ _]?id|none|null|n/?a|patient(?:[ _]?id)?|removed|unknown", re.I
+)
 PREAMBLE = 128  # bytes before the magic
 MAGIC = b"DICM"
 GRAYS = ("MONOCHROME1", "MONOCHROME2")
@@ -122,9 +127,9 @@ def _spacing(dataset: Dataset) -> float | None:
 
 
 def _patient(dataset: Dataset) -> str | None:
-    """A name for the patient that is the same in every file and is not the PatientID."""
+    """A name for the patient that is the same in every file and is not the PatientID; None where that names nobody."""
     patient = str(dataset.get("PatientID") or "").strip()
-    return f"dicom-{hashlib.sha256(patient.encode()).hexdigest()[:12]}" if patient else None
+    return None if PLACEHOLDER.fullmatch(patient) else f"dicom-{hashlib.sha256(patient.encode()).hexdigest()[:12]}"
 
 
 def _view(dataset: Dataset) -> str | None:
