@@ -126,8 +126,9 @@ def test_a_champion_that_knows_no_test_picture_is_compared_whatever_the_seed(rea
 
 def test_a_champion_that_does_not_tell_what_it_learnt_from_is_not_compared(ready, untrained_of_stages):
     register.run(ready)
+    first = aliases()["champion"]
     with store.opened("xraydenoise") as opened:
-        opened.client.delete_model_version_tag("xraydenoise", aliases()["champion"], champion.LEARNT)
+        opened.client.delete_model_version_tag("xraydenoise", first, champion.LEARNT)
     another(ready, untrained_of_stages)
     register.run(ready)
     assert verdict()["alias"] == "challenger"
