@@ -97,6 +97,12 @@ def test_a_model_with_the_name_of_a_baseline_is_refused(refused):
     assert "name both a model and a baseline" in refused("models.noisy", content["models"]["dncnn"])
 
 
+@pytest.mark.parametrize("section", ["models", "baselines"])
+def test_an_entry_with_the_name_that_scores_give_to_the_champion_is_refused(refused, section):
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    assert "'champion' stands for the registered model" in refused(f"{section}.champion", next(iter(content[section].values())))
+
+
 def test_a_file_that_is_not_yaml_is_refused_with_its_name(tmp_path):
     (tmp_path / "params.yaml").write_text("seed: [1")
     with pytest.raises(ValueError, match="is not YAML"):

@@ -128,15 +128,22 @@ def _verdict() -> int:
     if not register.TABLE.exists():
         raise FileNotFoundError(f"{register.TABLE}: not there yet; `make run` writes it")
     from xraydenoise import params
-    from xraydenoise.registry import champion, store
+    from xraydenoise.registry import champion, store, versions
 
     print(register.TABLE.read_text(encoding="utf-8"), end="")
     registry, record = params.load().registry, json.loads(register.RECORD.read_text(encoding="utf-8"))
     with store.opened(registry.experiment) as opened:
         standing = champion.current(opened, registry.name)
+        known = versions.search(opened, registry.name, record["digest"])
     stands = standing is not None and standing.digest == record["digest"]
-    if record["alias"] == "champion" and not stands:
-        print(f"{record['model']} is champion no more: the version that is has other weights (rolled back since?)")
+    if not known:
+        print(
+            f"{record['model']} is not registered in {opened.uri} (another MLFLOW_TRACKING_URI?); the stage register fills that store: "
+            "`dvc repro -fs register`"
+        )
+    elif record["alias"] == "champion" and not stands:
+        told = f"version {standing.version} is, which has other weights (rolled back since?)" if standing else "no version is"
+        print(f"{record['model']} is champion no more: {told}")
     return 0 if stands else 2
 
 

@@ -147,6 +147,8 @@ class Params(kinds.Config):
             raise ValueError("models: none is of track noise, and only there is the truth known by which the best one is chosen; add one")
         if clash := set(self.models) & set(self.baselines):
             raise ValueError(f"models and baselines: {sorted(clash)} name both a model and a baseline; rename one")
+        if "champion" in {*self.models, *self.baselines}:
+            raise ValueError("models and baselines: 'champion' stands for the registered model in scores; give the entry another name")
         return self
 
 

@@ -16,7 +16,7 @@ from xraydenoise.evaluation.verdict import Verdict
 CONFIG = GateConfig(margin_psnr=0.1, margin_ssim=0.005, audits=AuditConfig(added_detail=0.03, fixed_pattern=0.01, noise_gain=2))
 COMPARE = CompareConfig(resamples=500, confidence=0.95)
 PASSED = Audit("finite", True, 0.0, 0.0, "pixels that are not finite")
-CANDIDATE, CHAMPION = Contender("unet", "d1", "test-1"), Contender("champion", "d0", "test-1")
+CANDIDATE, CHAMPION = Contender("unet", "d1", 0), Contender("champion", "d0", 0)
 CONDITIONS = ("gaussian_10", "gaussian_20", "quantum_30")
 Lifts = dict[str, float]
 
@@ -144,24 +144,28 @@ def test_a_failed_audit_makes_it_challenger() -> None:
 
 
 def test_the_champion_itself_stays_and_nothing_changes() -> None:
-    itself = Contender("champion", CANDIDATE.digest, "test-0")
+    itself = Contender("champion", CANDIDATE.digest, None)
     verdict = gate(scores(4.0), itself)
     assert (verdict.promoted, verdict.alias) == (False, "champion")
     assert verdict.reasons == ("unet is the champion already (digest d1), so nothing changes.",)
 
 
 def test_the_champion_itself_is_told_what_it_no_longer_holds() -> None:
-    verdict = gate(scores(-1.0), Contender("unet", CANDIDATE.digest, "test-1"))
+    verdict = gate(scores(-1.0), Contender("unet", CANDIDATE.digest, 0))
     assert (verdict.promoted, verdict.alias) == (False, "champion")
     assert "nothing changes" in verdict.reasons[0]
     assert len(verdict.reasons) == 1 + 2 * len(CONDITIONS)
 
 
-def test_a_champion_of_another_test_set_is_not_compared() -> None:
-    verdict = gate(scores(9.0), CHAMPION._replace(test_set="test-0"))
+@pytest.mark.parametrize(
+    ("knows", "said"), [(3, "learnt from 3 of 20 test pictures"), (None, "does not tell from which pictures it learnt")]
+)
+def test_a_champion_that_may_know_test_pictures_is_not_compared(knows: int | None, said: str) -> None:
+    verdict = gate(scores(9.0), CHAMPION._replace(knows=knows))
     assert not verdict.promoted
-    assert {check for check, _ in failed(verdict)} == {"same_test_set"}
-    assert "champion was scored on test set test-0 and unet on test-1" in verdict.reasons[0]
+    assert {check for check, _ in failed(verdict)} == {"unseen"}
+    assert verdict.reasons[0].startswith(f"The champion {said}, so it cannot be compared on them; to start anew, take the alias")
+    assert verdict.as_json()["checks"][-2]["value"] == knows
     assert not any(check.check in ("not_worse", "better") for check in verdict.checks)
 
 

@@ -27,6 +27,7 @@ from xraydenoise.registry.runs import Method
 
 NAME = "xraydenoise"
 NETWORK = {"kind": "dncnn", "channels": 4, "depth": 3, "unshuffle": 1, "batch_norm": False}
+PICTURES = ("b" * 16, "a" * 16)  # that the model learnt from
 CURVE = "step,loss,learning_rate,val_psnr\n10,0.5,0.001,\n20,0.25,0.001,21.5\n30,0.125,0.0005,\n"
 
 
@@ -128,9 +129,13 @@ class Project:
         return mirror.everything(opened, self.methods, shown or {}, self.verdict())
 
     def register(self, opened: store.Store, verdict: Verdict | None = None) -> dict[str, str]:
-        """Mirror and register the model, by default as champion."""
+        """Mirror and register the model, by default as champion, weighed against the one that stands."""
+        return self.register_against(champion.current(opened, NAME), opened, verdict)
+
+    def register_against(self, weighed: champion.Current | None, opened: store.Store, verdict: Verdict | None = None) -> dict[str, str]:
+        """The same, weighed against another champion, or none."""
         self.mirror(opened)
-        return champion.register(opened, NAME, self.methods[0], verdict or self.verdict(), "0123", "seed 3", "# Model card\n")
+        return champion.register(opened, NAME, self.methods[0], verdict or self.verdict(), weighed, "0123", PICTURES, "# Model card\n")
 
 
 class Servers:

@@ -1,6 +1,7 @@
 """The registered model: earns its alias, is registered once, loads in a fresh process and denoises."""
 
 import ast
+import json
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import torch
 
 from xraydenoise import models
 from xraydenoise.registry import champion, package, runs, store
+from xraydenoise.registry.rollback import rollback
 
 NAME = "xraydenoise"
 LOAD = """
@@ -95,7 +97,7 @@ def test_registering_the_same_weights_again_makes_no_new_version(project, capfd)
 def test_the_record_names_what_was_registered_and_nothing_that_differs_between_clones(project):
     with store.opened("x") as opened:
         record = project.register(opened)
-    digest = runs.digest(project.methods[0].outputs())
+    digest = runs.identity(project.methods[0].folder)
     assert record == {"name": NAME, "alias": "champion", "model": "dncnn", "track": "noise", "digest": digest, "test_set": "0123"}
 
 
@@ -104,7 +106,7 @@ def test_a_version_tells_its_origin_its_reasons_and_has_its_card(project):
         project.register(opened)
         project.register(opened, project.verdict("champion", False, "dncnn", "It is the champion already."))
         (version,) = opened.client.search_model_versions(f"name = '{NAME}'")
-        assert version.tags[champion.DIGEST] == runs.digest(project.methods[0].outputs())
+        assert version.tags[champion.DIGEST] == runs.identity(project.methods[0].folder)
         assert (version.tags["model"], version.tags["track"], version.tags["test_set"]) == ("dncnn", "noise", "0123")
         assert datetime.fromisoformat(version.tags["promoted_at"]).tzinfo == UTC
         assert version.tags["previous"] == ""
@@ -136,12 +138,90 @@ def test_a_promoted_challenger_replaces_the_champion_and_both_tell_of_it(project
         assert new.tags["previous"] == "1"
 
 
-def test_a_verdict_that_does_not_know_the_champion_is_refused(project):
+@pytest.mark.parametrize("alias", ["champion", "challenger"])
+def test_a_candidate_that_was_not_weighed_against_todays_champion_gets_no_alias(project, alias):
     with store.opened("x") as opened:
         project.register(opened)
-        with pytest.raises(ValueError, match="dncnn: is the champion of xraydenoise, of which the verdict does not know"):
-            project.register(opened, project.verdict("challenger"))
+        first = champion.current(opened, NAME)
+        project.train(seed=1)
+        with pytest.raises(ValueError, match=r"no version was champion when the candidate was weighed, version 1 \(dncnn\) is today; `dvc"):
+            project.register_against(None, opened, project.verdict(alias))
         assert aliases(opened) == {"champion": "1"}
+        project.register_against(first, opened)
+        project.train(seed=2)
+        with pytest.raises(ValueError, match=r"version 1 \(dncnn\) was champion when .*, version 2 \(dncnn\) is today"):
+            project.register_against(first, opened, project.verdict(alias))
+        assert aliases(opened) == {"champion": "2"}
+
+
+def test_a_champion_that_another_machine_makes_while_the_candidate_is_registered_stays(project, monkeypatch):
+    with store.opened("x") as opened:
+        project.register(opened)
+        first = champion.current(opened, NAME)
+        project.train(seed=1)
+        project.register(opened, project.verdict("challenger"))
+        upload = opened.client.log_model_artifact
+
+        def and_meanwhile(*arguments):
+            upload(*arguments)
+            opened.client.set_registered_model_alias(NAME, "champion", "2")
+
+        project.train(seed=2)
+        monkeypatch.setattr(opened.client, "log_model_artifact", and_meanwhile)
+        with pytest.raises(ValueError, match=r"version 2 \(dncnn\) is today"):
+            project.register_against(first, opened)
+        assert aliases(opened)["champion"] == "2"
+
+
+@pytest.mark.parametrize("ask", [champion.current, lambda opened, name: rollback(opened, name, "bad")])
+def test_a_champion_that_this_project_did_not_register_is_named_with_the_way_out(project, ask):
+    with store.opened("x") as opened:
+        project.register(opened)
+        source = opened.client.get_model_version(NAME, "1").source
+        foreign = opened.client.create_model_version(NAME, source)
+        opened.client.set_registered_model_alias(NAME, "champion", str(foreign.version))
+        with pytest.raises(
+            ValueError, match=r"xraydenoise: version 2 is champion but lacks the tags model, .*; give the alias champion to"
+        ):
+            ask(opened, NAME)
+
+
+def test_the_same_network_with_other_notes_of_its_training_is_the_same_champion(project):
+    with store.opened("x") as opened:
+        project.register(opened)
+        path = Path("artifacts/train/dncnn/config.json")
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"steps": 40, "stopped": "steps"}))
+        assert runs.identity(path.parent) == champion.current(opened, NAME).digest
+        project.register(opened, project.verdict("champion", promoted=False))
+        assert versions(opened) == ["1"]
+
+
+def test_other_weights_and_another_network_are_another_model(project):
+    folder = Path("artifacts/train/dncnn")
+    found = {runs.identity(folder)}
+    project.train(seed=1)
+    found.add(runs.identity(folder))
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace('"batch_norm": false', '"batch_norm": true'))
+    found.add(runs.identity(folder))
+    assert len(found) == 3
+
+
+def test_a_version_that_does_not_tell_what_it_learnt_from_is_fetched_without(project):
+    with store.opened("x") as opened:
+        project.register(opened)
+        opened.client.delete_model_version_tag(NAME, "1", champion.LEARNT)
+        assert champion.learnt_from(champion.download(opened, champion.current(opened, NAME))) is None
+
+
+def test_a_list_of_pictures_that_somebody_changed_is_not_believed(project):
+    with store.opened("x") as opened:
+        project.register(opened)
+        (path,) = Path("mlruns/artifacts/models").rglob(champion.LEARNT)
+        assert path.read_text().splitlines() == ["a" * 16, "b" * 16]
+        path.write_text("c\n")
+        with pytest.raises(RuntimeError, match="its files are not those that were registered"):
+            champion.download(opened, champion.current(opened, NAME))
 
 
 def test_a_verdict_on_another_model_is_refused(project):
@@ -166,16 +246,17 @@ def test_where_nothing_is_registered_there_is_no_champion(project):
 
 
 def test_the_champion_can_be_built_again_from_its_own_files(project):
-    digest = runs.digest(project.methods[0].outputs())
+    digest = runs.identity(project.methods[0].folder)
     with store.opened("x") as opened:
         project.register(opened)
         project.train(seed=1)  # what lies in artifacts/ is another model by now
         found = champion.current(opened, NAME)
-        assert found == champion.Current(NAME, "1", "dncnn", "noise", digest, "0123", "seed 3")
+        assert (found.version, found.method, found.digest) == ("1", "dncnn", digest)
         folder = champion.download(opened, found)
         shutil.rmtree("mlruns/artifacts/models")
         assert champion.download(opened, found) == folder  # fetched once
-    assert runs.digest([folder / "config.json", folder / "weights.safetensors"]) == digest
+    assert runs.identity(folder) == digest
+    assert champion.learnt_from(folder) == {"a" * 16, "b" * 16}
     models.load(folder, torch.device("cpu"))
 
 

@@ -86,7 +86,7 @@ def test_a_rollback_without_champion_or_reason_is_refused(project, registered, r
 def test_weights_that_were_rolled_back_are_not_promoted_again_until_a_person_allows_it(project):
     with store.opened("x") as opened:
         promoted(opened, project, 0, 1)
-        digest = runs.digest(project.methods[0].outputs())
+        digest = runs.identity(project.methods[0].folder)
         assert vetoed(opened, NAME, digest, project.verdict()).promoted
         rollback(opened, NAME, "blurs ribs")
         found = vetoed(opened, NAME, digest, project.verdict())
@@ -101,7 +101,7 @@ def test_weights_that_were_rolled_back_are_not_promoted_again_until_a_person_all
 def test_a_version_that_was_restored_later_is_free_again(project):
     with store.opened("x") as opened:
         promoted(opened, project, 0, 1)
-        second = runs.digest(project.methods[0].outputs())
+        second = runs.identity(project.methods[0].folder)
         rollback(opened, NAME, "bad")
         project.register(opened)  # a person had it promoted all the same
         promoted(opened, project, 2)

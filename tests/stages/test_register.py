@@ -3,12 +3,13 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from xraydenoise import contracts, params
 from xraydenoise.__main__ import main
 from xraydenoise.params import Params
-from xraydenoise.registry import rollback, store
+from xraydenoise.registry import champion, rollback, runs, store
 from xraydenoise.stages import evaluate, gate, register, sync
 
 MODEL = "dncnn"  # of track noise
@@ -21,6 +22,10 @@ def ready(compared: Path, small_of_stages) -> Params:
     chosen = small_of_stages()
     audits = chosen.gate.audits.model_copy(update={"added_detail": 1.0, "fixed_pattern": 1.0, "noise_gain": 10.0})
     return chosen.model_copy(update={"gate": chosen.gate.model_copy(update={"audits": audits})})
+
+
+def differences() -> pd.DataFrame:
+    return pd.read_csv(register.DIFFERENCES)
 
 
 def verdict() -> dict:
@@ -92,12 +97,101 @@ def test_the_standing_champion_is_scored_again_on_the_same_pictures_and_stays_un
     assert main(["verdict"]) == 2
 
 
-def test_a_champion_that_learnt_under_another_split_is_not_compared(ready, untrained_of_stages):
+def resplit() -> None:
+    """What val and test would be had the patients of both changed places: the champion was chosen by today's test pictures."""
+    places = [("tracks/noise/manifest", contracts.Track), ("degrade/noise/manifest", contracts.Degraded)]
+    places += [(f"evaluate/{method}/scores", contracts.Scores) for method in (MODEL, "median")]
+    for name, schema in places:
+        path = Path("artifacts", f"{name}.parquet")
+        frame = contracts.read(path, schema)
+        contracts.write(frame.assign(split=frame["split"].map({"val": "test", "test": "val"})), path, schema)
+
+
+def test_a_champion_that_learnt_from_test_pictures_is_not_compared(ready, untrained_of_stages):
+    register.run(ready)
+    another(ready, untrained_of_stages)
+    resplit()
+    register.run(ready)
+    assert (verdict()["promoted"], verdict()["alias"]) == (False, "challenger")
+    assert "The champion learnt from 12 of 12 test pictures, so it cannot be compared" in verdict()["reasons"][0]
+    assert differences().empty
+
+
+def test_a_champion_that_knows_no_test_picture_is_compared_whatever_the_seed(ready, untrained_of_stages):
     register.run(ready)
     another(ready, untrained_of_stages)
     register.run(ready.model_copy(update={"seed": ready.seed + 1}))
+    assert {"not_worse", "better"} <= {check["check"] for check in verdict()["checks"]}
+
+
+def test_a_champion_that_does_not_tell_what_it_learnt_from_is_not_compared(ready, untrained_of_stages):
+    register.run(ready)
+    first = aliases()["champion"]
+    with store.opened("xraydenoise") as opened:
+        opened.client.delete_model_version_tag("xraydenoise", first, champion.LEARNT)
+    another(ready, untrained_of_stages)
+    register.run(ready)
     assert verdict()["alias"] == "challenger"
-    assert any("of another split" in reason and "cannot be compared" in reason for reason in verdict()["reasons"])
+    assert "The champion does not tell from which pictures it learnt" in verdict()["reasons"][0]
+
+
+def test_the_same_weights_trained_by_another_recipe_stay_champion(ready):
+    register.run(ready)
+    first, path = aliases(), Path("artifacts/train", MODEL, "config.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"steps_run": 2, "stopped": "seconds"}))
+    register.run(ready)
+    assert aliases() == first
+    assert verdict()["reasons"][0].startswith(f"{MODEL} is the champion already")
+
+
+def test_a_champion_that_was_made_while_the_gate_weighed_stays_and_nothing_is_told(ready, untrained_of_stages, monkeypatch):
+    register.run(ready)
+    another(ready, untrained_of_stages)
+    weigh = gate.weigh
+
+    def and_meanwhile(*arguments):
+        weighed = weigh(*arguments)
+        with store.opened("xraydenoise") as opened:
+            source = opened.client.get_model_version("xraydenoise", "1")
+            tags = {**source.tags, "model": "unet"}
+            opened.client.create_model_version("xraydenoise", source.source, tags=tags)
+            opened.client.set_registered_model_alias("xraydenoise", "champion", "2")
+        return weighed
+
+    monkeypatch.setattr(gate, "weigh", and_meanwhile)
+    before = register.VERDICT.read_bytes()
+    with pytest.raises(ValueError, match=r"version 1 \(dncnn\) was champion when the candidate was weighed, version 2 \(unet\) is today"):
+        register.run(ready)
+    assert aliases() == {"champion": "2"}
+    assert register.VERDICT.read_bytes() == before
+
+
+def test_models_are_told_how_they_differ_from_the_champion(ready, untrained_of_stages):
+    register.run(ready)
+    assert differences().empty  # there was none
+    another(ready, untrained_of_stages)
+    register.run(ready)
+    found = differences()
+    assert set(found["method"]) == {MODEL}
+    assert set(found["reference"]) == {gate.CHAMPION}
+    assert set(found["condition"]) == {"all", "gaussian_05", "gaussian_20"}
+    weighed = {(check["condition"], check["metric"]): check["value"] for check in verdict()["checks"] if check["check"] == "not_worse"}
+    for row in found[found["condition"] != "all"].to_dict("records"):
+        assert row["difference"] == pytest.approx(weighed[row["condition"], row["metric"]], abs=1e-4)
+
+
+def test_other_models_differ_from_a_candidate_that_is_the_champion(ready):
+    register.run(ready)
+    scores = contracts.read(Path("artifacts/evaluate", MODEL, "scores.parquet"), contracts.Scores)
+    Path("artifacts/evaluate/unet").mkdir()
+    worse = scores.assign(method="unet", psnr=scores["psnr"] - 1.5)
+    contracts.write(worse, Path("artifacts/evaluate/unet/scores.parquet"), contracts.Scores)
+    chosen = ready.model_copy(update={"models": ready.models | {"unet": ready.models[MODEL]}})
+    weights = Path("artifacts/train", MODEL)
+    digest = runs.identity(weights)
+    _, found = gate.weigh(chosen, MODEL, digest, gate.Standing(digest, None, weights))
+    assert set(found["method"]) == {"unet"}
+    assert found.loc[found["metric"] == "psnr", "difference"].tolist() == pytest.approx([-1.5] * 3)
 
 
 def test_a_rolled_back_champion_gives_its_place_to_the_one_before_with_tags_that_say_why(ready, untrained_of_stages, capsys):
@@ -118,11 +212,29 @@ def test_a_rolled_back_champion_gives_its_place_to_the_one_before_with_tags_that
     assert f"(version {first}) again, instead of {MODEL} (version {second}): blurs calcifications" in capsys.readouterr().out
     assert aliases()["champion"] == first
     assert main(["verdict"]) == 2
-    assert "is champion no more" in capsys.readouterr().out
+    assert f"is champion no more: version {first} is, which has other weights" in capsys.readouterr().out
     with store.opened("xraydenoise") as opened:
         assert opened.client.get_model_version("xraydenoise", second).tags["rolled_back_because"] == "blurs calcifications"
         with pytest.raises(ValueError, match="no version was champion before it"):
             rollback.rollback(opened, "xraydenoise", "again")
+
+
+def test_a_verdict_whose_model_is_not_in_this_store_says_how_to_fill_it(ready, tmp_path, monkeypatch, capsys):
+    register.run(ready)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other.db")
+    assert main(["verdict"]) == 2
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith(f"{MODEL} is not registered in sqlite:///{tmp_path}/other.db (another MLFLOW_TRACKING_URI?)")
+    assert "no more" not in said
+    assert said.endswith("`dvc repro -fs register`")
+
+
+def test_a_verdict_whose_model_lost_its_alias_says_that_nothing_is_champion(ready, capsys):
+    register.run(ready)
+    with store.opened("xraydenoise") as opened:
+        opened.client.delete_registered_model_alias("xraydenoise", "champion")
+    assert main(["verdict"]) == 2
+    assert capsys.readouterr().out.endswith(f"{MODEL} is champion no more: no version is\n")
 
 
 def test_a_verdict_that_was_not_reached_yet_says_what_to_type(ready, capsys):

@@ -28,8 +28,8 @@ class Contender(NamedTuple):
     """One of the two models that the gate weighs."""
 
     method: str  # as the scores name it
-    digest: str  # of its weights and config
-    test_set: str  # identity of the test set that its scores are of
+    digest: str  # identity of the network
+    knows: int | None  # of the test pictures, how many it learnt from; None where nobody can tell
 
 
 def decide(
@@ -51,14 +51,15 @@ def decide(
     - every audit passed.
     The first two need no correction, since all of their tests must succeed (an intersection-union test, Berger 1982); the third does, since
     one success is enough. Without a champion, and where the candidate is the champion (same digest), nothing is compared with one; in the
-    latter case nothing changes either. A champion of another test set is not compared, and the candidate stays challenger.
+    latter case nothing changes either. A champion that learnt from test pictures, or may have, is not compared, and the candidate stays
+    challenger.
 
     Raises ValueError for scores of val or of several tracks, for a method that was not scored on the same pictures, and for no audit.
     """
     if not audits:
         raise ValueError(f"{candidate.method}: was not audited, and without audits nothing is promoted")
     same = champion is not None and champion.digest == candidate.digest
-    rival = champion if champion and not same and champion.test_set == candidate.test_set else None
+    rival = champion if champion and not same and champion.knows == 0 else None
     if rival and rival.method in (candidate.method, REFERENCE):
         raise ValueError(f"{rival.method}: names the champion's scores and those of another; give the champion's their own name")
     details = {audit.name: audit.detail for audit in audits}
@@ -69,10 +70,13 @@ def decide(
         differences = _above(tables, "not_worse", candidate.method, rival.method, limits, compare, seed)
         checks += [*differences, _better(tables, differences, candidate.method, rival.method, compare, seed)]
     elif champion and not same:
-        checks.append(Check("same_test_set", "", "", math.nan, math.nan, math.nan, math.nan, passed=False))
-        details["same_test_set"] = (
-            f"{champion.method} was scored on test set {champion.test_set} and {candidate.method} on {candidate.test_set}, so they cannot "
-            "be compared; to start anew, take the alias champion from it in MLflow's pages."
+        known = math.nan if champion.knows is None else float(champion.knows)
+        checks.append(Check("unseen", "", "", known, math.nan, math.nan, math.nan, passed=False))
+        pictures = _count(scores["image"].nunique(), "test picture")
+        told = "does not tell from which pictures it learnt" if champion.knows is None else f"learnt from {champion.knows} of {pictures}"
+        details["unseen"] = (
+            f"The champion {told}, so it cannot be compared on them; to start anew, take the alias champion from it in MLflow's pages, "
+            "then `dvc repro -fs register`."
         )
     checks += [Check(audit.name, "", "", audit.value, math.nan, math.nan, audit.limit, audit.passed) for audit in audits]
 
@@ -153,7 +157,7 @@ def _better(
 
 def _failure(check: Check, name: str, details: dict[str, str], patients: int, tests: int, compare: CompareConfig) -> str:
     """Why `check` failed, in a sentence."""
-    if check.check == "same_test_set":
+    if check.check == "unseen":
         return details[check.check]
     if check.check == "better":
         reason = (

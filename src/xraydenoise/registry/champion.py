@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CARD = "model_card.md"
+LEARNT = "learnt_from.txt"  # the ids of the pictures that the model was trained on and chosen by, one a line
 DESCRIPTION = 5000  # characters that MLflow's databases have for it
 KEPT = Path("work/champion")  # copies of champions, a folder a digest
 
@@ -28,23 +30,32 @@ class Current:
     name: str  # of the registered model
     version: str
     method: str
-    track: str
-    digest: str  # of its weights and config
-    test_set: str  # on which it was last registered; "" where an older release did
-    split: str  # seed and shares by which its patients were split; "" where an older release did
+    digest: str  # identity of the network
+    learnt: str  # digest of LEARNT; "" where the version has no such file
 
 
 def current(store: Store, name: str) -> Current | None:
-    """The champion of `name`, if there is one."""
-    found = versions.holder(store, name, CHAMPION)
+    """The champion of `name`, if there is one. Raises ValueError where the version that has the alias is none of this project's."""
+    found = versions.champion(store, name)
     if found is None:
         return None
-    tags = found.tags
-    return Current(name, str(found.version), tags["model"], tags["track"], tags[DIGEST], tags.get("test_set", ""), tags.get("split", ""))
+    return Current(name, str(found.version), found.tags["model"], found.tags[DIGEST], found.tags.get(LEARNT, ""))
+
+
+def unmoved(store: Store, name: str, weighed: Current | None) -> "ModelVersion | None":
+    """The version of `name` that is champion, and was so when a candidate was weighed. Raises ValueError where another took its place."""
+    found = versions.champion(store, name)
+    if (weighed.version if weighed else None) != (str(found.version) if found else None):
+        before = f"version {weighed.version} ({weighed.method})" if weighed else "no version"
+        now = f"version {found.version} ({found.tags['model']})" if found else "no version"
+        raise ValueError(
+            f"{name}: {before} was champion when the candidate was weighed, {now} is today; `dvc repro` weighs the candidate again"
+        )
+    return found
 
 
 def download(store: Store, champion: Current) -> Path:
-    """A local folder with the champion's config.json and weights.safetensors, fetched once from wherever MLflow keeps them.
+    """A local folder with the champion's config.json, weights.safetensors and, if it has one, LEARNT, fetched once from MLflow.
 
     Raises RuntimeError where they are gone, or are not those that were registered.
     """
@@ -52,7 +63,7 @@ def download(store: Store, champion: Current) -> Path:
     from mlflow.exceptions import MlflowException
 
     kept = KEPT / champion.digest
-    if runs.digest(_trained(kept)) == champion.digest:
+    if _whole(kept, champion):
         return kept
     uri = f"models:/{champion.name}/{champion.version}"
     way_out = "roll back, or take the alias from it in MLflow's pages"
@@ -60,41 +71,60 @@ def download(store: Store, champion: Current) -> Path:
     with tempfile.TemporaryDirectory(dir=KEPT) as folder:
         try:
             files = store.client.get_model_version_download_uri(champion.name, champion.version)
-            download_artifacts(f"{files}/artifacts/{champion.method}", dst_path=folder)
+            for part in (f"artifacts/{champion.method}", *([LEARNT] if champion.learnt else [])):
+                download_artifacts(f"{files}/{part}", dst_path=folder)
         except (MlflowException, OSError) as error:
             raise RuntimeError(f"{uri}, the champion: its files are gone ({str(error).splitlines()[0]}); {way_out}") from error
         loaded = next((path.parent for path in Path(folder).rglob("weights.safetensors")), Path(folder))
-        if runs.digest(_trained(loaded)) != champion.digest:
+        if champion.learnt:
+            Path(folder, LEARNT).replace(loaded / LEARNT)
+        if not _whole(loaded, champion):
             raise RuntimeError(f"{uri}, the champion: its files are not those that were registered; {way_out}")
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(loaded, kept)
     return kept
 
 
-def register(store: Store, name: str, method: Method, verdict: Verdict, test_set: str, split: str, card: str) -> dict[str, str]:
+def learnt_from(folder: Path) -> frozenset[str] | None:
+    """The pictures that the model in `folder` learnt from, by their ids; None where it does not tell."""
+    path = folder / LEARNT
+    return frozenset(path.read_text(encoding="utf-8").splitlines()) if path.exists() else None
+
+
+def register(
+    store: Store, name: str, method: Method, verdict: Verdict, weighed: Current | None, test_set: str, pictures: Iterable[str], card: str
+) -> dict[str, str]:
     """Register a trained model under `name`, its weights once, and give it the alias of the gate's verdict.
 
-    `test_set` is the identity of the pictures it was weighed on, `split` tells seed and shares by which patients were split, `card` is its
-    model card, Markdown. Returns a record without ids, versions and times, so that it is the same in every clone.
-    Raises ValueError where the verdict is on another model, or takes no account of the champion that stands.
+    `weighed` is the champion of which the verdict takes account, `test_set` the identity of the pictures it was reached on. `pictures` are
+    the ids of those that the model learnt from, `card` is its model card, Markdown. Returns a record without ids, versions and times, so
+    that it is the same in every clone. Raises ValueError where the verdict is on another model, or another version is champion by now.
     """
     if verdict.candidate != method.name:
         raise ValueError(f"{method.name}: the verdict is on {verdict.candidate}")
-    digest = runs.digest(method.outputs())
+    digest = runs.identity(method.folder)
     known = next((found for found in versions.search(store, name, digest) if versions.has_files(store, found)), None)
     found = known or _version(store, name, method, digest)
-    versions.tag(store, found, test_set=test_set, split=split)
-    _explain(store, found, verdict, card)
+    versions.tag(store, found, test_set=test_set)
+    # Where several trainings gave these weights, the last one's pictures: what it could do without, the weights know nothing of.
+    _attach(store, found, LEARNT, "".join(f"{image}\n" for image in sorted(pictures)))
+    _attach(store, found, CARD, card)
+    _describe(store, found, verdict)
     if verdict.alias == CHAMPION:
-        _promote(store, found)
+        _promote(store, found, weighed)
     else:
-        _challenge(store, found)
+        _challenge(store, found, weighed)
     return {"name": name, "alias": verdict.alias, "model": method.name, "track": method.track, "digest": digest, "test_set": test_set}
 
 
-def _trained(folder: Path) -> tuple[Path, Path]:
-    """What `Method.outputs` names, in another folder."""
-    return folder / "config.json", folder / "weights.safetensors"
+def _whole(folder: Path, champion: Current) -> bool:
+    """Whether the files in `folder` are those of the champion."""
+    try:
+        path = folder / LEARNT
+        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+        return runs.identity(folder) == champion.digest and found == champion.learnt
+    except (OSError, ValueError, KeyError, TypeError):  # no config.json, or none that tells of a network
+        return False
 
 
 def _version(store: Store, name: str, method: Method, digest: str) -> "ModelVersion":
@@ -111,38 +141,46 @@ def _version(store: Store, name: str, method: Method, digest: str) -> "ModelVers
     return store.client.create_model_version(name, f"models:/{model}", run, tags=tags, model_id=model)
 
 
-def _explain(store: Store, found: "ModelVersion", verdict: Verdict, card: str) -> None:
-    """Attach the model card, and the reasons as description. That a champion stays so hides no earlier reason."""
+def _attach(store: Store, found: "ModelVersion", name: str, text: str) -> None:
+    """Put a text file among the version's files, unless it is there already; a tag of its name tells its digest."""
+    if found.tags.get(name) != (digest := hashlib.sha256(text.encode()).hexdigest()):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, name)
+            path.write_text(text, encoding="utf-8")
+            store.client.log_model_artifact(versions.model(found), str(path))
+        versions.tag(store, found, **{name: digest})
+
+
+def _describe(store: Store, found: "ModelVersion", verdict: Verdict) -> None:
+    """Give the reasons as description. That a champion stays so hides no earlier reason."""
     told = [*verdict.reasons, *verdict.warnings, f"The model card is {CARD} among its files. Not for diagnostic use."]
     text = "\n\n".join(told)[:DESCRIPTION]
     stays = verdict.alias == CHAMPION and not verdict.promoted
     if found.description != text and not (found.description and stays):
         store.client.update_model_version(found.name, str(found.version), text)
-    if found.tags.get(CARD) != (digest := hashlib.sha256(card.encode()).hexdigest()):
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, CARD)
-            path.write_text(card, encoding="utf-8")
-            store.client.log_model_artifact(versions.model(found), str(path))
-        versions.tag(store, found, **{CARD: digest})
 
 
-def _promote(store: Store, found: "ModelVersion") -> None:
+def _promote(store: Store, found: "ModelVersion", weighed: Current | None) -> None:
     """Make a version champion, and keep the way back: to the version that it replaces, or where both are alike, that one's own."""
-    old, line, at = versions.holder(store, found.name, CHAMPION), [], versions.now()
+    old, line, at = unmoved(store, found.name, weighed), [], versions.now()
     if versions.same(old, found):
         return
     if old is not None:
-        line = versions.before(old) if old.tags.get(DIGEST) == found.tags[DIGEST] else [str(old.version), *versions.before(old)]
-        versions.tag(store, old, replaced_at=at, replaced_by=str(found.version))
-    versions.tag(store, found, **{"promoted_at": at, versions.BEFORE: ",".join(line)})
+        line = versions.before(old) if old.tags[DIGEST] == found.tags[DIGEST] else [str(old.version), *versions.before(old)]
+    versions.tag(store, found, **{versions.BEFORE: ",".join(line)})
+    # The store's lock binds this machine alone, and MLflow sets no alias on a condition. Between two machines on one server these two calls
+    # are the smallest window there is.
+    unmoved(store, found.name, weighed)
     store.client.set_registered_model_alias(found.name, CHAMPION, str(found.version))
+    versions.tag(store, found, promoted_at=at)
+    if old is not None:
+        versions.tag(store, old, replaced_at=at, replaced_by=str(found.version))
     if versions.same(versions.holder(store, found.name, CHALLENGER), found):
         store.client.delete_registered_model_alias(found.name, CHALLENGER)
 
 
-def _challenge(store: Store, found: "ModelVersion") -> None:
+def _challenge(store: Store, found: "ModelVersion", weighed: Current | None) -> None:
     """Make a version challenger. The champion stays in its place."""
-    if versions.same(versions.holder(store, found.name, CHAMPION), found):
-        raise ValueError(f"{found.tags['model']}: is the champion of {found.name}, of which the verdict does not know; give it to the gate")
+    unmoved(store, found.name, weighed)
     if not versions.same(versions.holder(store, found.name, CHALLENGER), found):
         store.client.set_registered_model_alias(found.name, CHALLENGER, str(found.version))

@@ -51,10 +51,8 @@ def model_card(name: str, method: Method, ranking: pd.DataFrame, verdict: Verdic
         columns=["audit", "found", "limit", "result"],
     )
     recipe = pd.DataFrame([(key, str(value)) for key, value in runs.flatten(method.params)], columns=["parameter", "value"])
-    digest, known = (
-        runs.digest(method.outputs()),
-        f"{data['pictures']} pictures of {data['patients']} patients, identity `{data['identity']}`",
-    )
+    digest = runs.identity(method.folder)
+    known = f"{data['pictures']} pictures of {data['patients']} patients, identity `{data['identity']}`"
     tested = f"{rows['images'].max()} pictures of {rows['patients'].max()} patients, test set `{test_set}`"
     parts = [
         f"# Model card: {method.name}",

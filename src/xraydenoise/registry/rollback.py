@@ -15,7 +15,7 @@ def rollback(store: Store, name: str, reason: str) -> dict[str, str]:
     """
     if not reason.strip():
         raise ValueError("rollback: needs a reason, which the versions keep as a tag")
-    standing = versions.holder(store, name, CHAMPION)
+    standing = versions.champion(store, name)
     if standing is None:
         raise ValueError(f"{name}: has no champion, so there is nothing to roll back")
     line = versions.before(standing)

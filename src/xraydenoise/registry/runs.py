@@ -38,10 +38,14 @@ class Method:
         """Baselines stand on every track, so theirs says which."""
         return self.name if self.learns else f"{self.name} ({self.track})"
 
+    @property
+    def folder(self) -> Path:
+        """Where training leaves its network, if it learns."""
+        return Path("artifacts/train", self.name)
+
     def outputs(self) -> tuple[Path, ...]:
         """The files whose bytes are its outcome."""
-        trained = Path("artifacts/train", self.name)
-        return (trained / "config.json", trained / "weights.safetensors") if self.learns else (scores(self.name),)
+        return (self.folder / "config.json", self.folder / "weights.safetensors") if self.learns else (scores(self.name),)
 
     def recipe(self) -> str:
         """Digest of params and of the track's pictures, so that a run that trains and the same run once trained are one."""
@@ -62,6 +66,15 @@ def digest(paths: Iterable[Path], text: str = "") -> str:
             with path.open("rb") as file:
                 found.update(hashlib.file_digest(file, "sha256").digest())
     return found.hexdigest()
+
+
+def identity(folder: Path) -> str:
+    """SHA-256 of the trained network in `folder`: its weights, and the `network` entry of config.json.
+
+    The notes of its training beside that entry are left out, since the same network may have been trained by another recipe.
+    """
+    network = json.loads((folder / "config.json").read_text(encoding="utf-8"))["network"]
+    return digest([folder / "weights.safetensors"], json.dumps(network, sort_keys=True))
 
 
 def find(store: Store, **tags: str) -> "list[Run]":

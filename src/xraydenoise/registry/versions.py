@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, CHALLENGER = "champion", "challenger"  # aliases
-DIGEST = "xraydenoise.digest"  # tag: of the weights and config
+DIGEST = "xraydenoise.digest"  # tag: identity of the network
+OWN = ("model", "track", DIGEST)  # tags that every version has which this project registered
 BEFORE = "previous"  # tag: the versions that were champion before this one, the latest first: the way back
 
 
@@ -24,6 +25,17 @@ def holder(store: Store, name: str, alias: str) -> "ModelVersion | None":
             raise
         return None
     return None if version is None else store.client.get_model_version(name, str(version))
+
+
+def champion(store: Store, name: str) -> "ModelVersion | None":
+    """The version that is champion. Raises ValueError where it is none of this project's."""
+    found = holder(store, name, CHAMPION)
+    if found and (missing := [tag for tag in OWN if tag not in found.tags]):
+        raise ValueError(
+            f"{name}: version {found.version} is champion but lacks the tags {', '.join(missing)}, so this project did not register it; "
+            "give the alias champion to another version, or take it away, in MLflow's pages"
+        )
+    return found
 
 
 def search(store: Store, name: str, digest: str | None = None) -> "list[ModelVersion]":

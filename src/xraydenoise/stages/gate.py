@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from xraydenoise import contracts, models
+from xraydenoise.evaluation import significance
 from xraydenoise.evaluation.audits import audits
 from xraydenoise.evaluation.gate import Contender, decide
 from xraydenoise.evaluation.ranking import REFERENCE
@@ -24,27 +25,29 @@ AUDITED = 8  # clean test pictures, at most, on which a candidate is audited
 class Standing(NamedTuple):
     """The champion as the registry has it."""
 
-    digest: str  # of its weights and config
-    test_set: str  # on which it was weighed
-    same_split: bool  # whether patients were split as today; else it may have learnt from today's test patients
+    digest: str  # identity of the network
+    learnt_from: frozenset[str] | None  # ids of the pictures that it was trained on and chosen by; None where it does not tell
     folder: Path  # config.json and weights.safetensors
 
 
-def weigh(params: Params, name: str, digest: str, test_set: str, standing: Standing | None) -> Verdict:
-    """The verdict on model `name`, whose weights have `digest`, on the test set of that identity.
+def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> tuple[Verdict, pd.DataFrame]:
+    """The verdict on model `name`, whose network has the identity `digest`, and how every model of track noise differs from the champion.
 
-    The champion is scored again on today's test pictures, unless patients were split otherwise when it learnt: new data move no patient
-    towards test, another seed or other shares do.
+    The champion is scored again on today's test pictures, unless it learnt from one of them: a dataset's new name, another seed or a
+    picture that no longer joins two patients may have moved it to test since. The second is contracts.Differences, empty where no champion
+    can be compared.
     """
     torch.set_num_threads(params.machine.threads)
     device = pick(params.machine.device)
     track = scoring.Track("noise")
     track.rows = track.rows[track.rows["split"] == "test"].reset_index(drop=True)
-    scores = [contracts.read(Path("artifacts/evaluate", method, "scores.parquet"), contracts.Scores) for method in (name, REFERENCE)]
+    learners = [model for model, entry in params.models.items() if entry.track == "noise"]
+    scores = [contracts.read(Path("artifacts/evaluate", method, "scores.parquet"), contracts.Scores) for method in (*learners, REFERENCE)]
     rival = None
     if standing:
-        rival = Contender(CHAMPION, standing.digest, test_set if standing.same_split else f"{standing.test_set} of another split")
-        if standing.digest != digest and standing.same_split:
+        knows = None if standing.learnt_from is None else track.rows.loc[track.rows["image"].isin(standing.learnt_from), "image"].nunique()
+        rival = Contender(CHAMPION, standing.digest, knows)
+        if standing.digest != digest and knows == 0:
             scores.append(rescored(models.load(standing.folder, device), track, params, device))
     tested = pd.concat(scores, ignore_index=True)
     tested = tested[(tested["track"] == "noise") & (tested["split"] == "test")]
@@ -52,7 +55,18 @@ def weigh(params: Params, name: str, digest: str, test_set: str, standing: Stand
     shown = track.rows[track.rows["condition"] == track.rows["condition"].iloc[0]]
     cleans = [track.pair(row)[1] for row in scoring.spread(shown, AUDITED).to_dict("records")]
     findings = audits(denoise, cleans, params.gate.audits, params.seed)
-    return decide(tested, Contender(name, digest, test_set), rival, findings, params.gate, params.compare, params.seed)
+    verdict = decide(tested, Contender(name, digest, 0), rival, findings, params.gate, params.compare, params.seed)
+    if standing and standing.digest == digest:
+        tested = tested.replace({"method": {name: CHAMPION}})  # the candidate is the champion, so its scores are
+    return verdict, differences(tested[tested["method"] != REFERENCE], params)
+
+
+def differences(tested: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """contracts.Differences of the models in `tested` to the champion; empty where it was not scored, or nothing else was."""
+    methods = set(tested["method"])
+    if CHAMPION not in methods or len(methods) == 1:
+        return contracts.empty(contracts.Differences)
+    return significance.differences(tested, CHAMPION, params.compare, params.seed)
 
 
 def rescored(network: torch.nn.Module, track: scoring.Track, params: Params, device: torch.device) -> pd.DataFrame:

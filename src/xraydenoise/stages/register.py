@@ -13,7 +13,7 @@ from xraydenoise.stages import gate, scoring
 from xraydenoise.stages.sync import methods
 
 OUT = Path("artifacts/register")
-VERDICT, TABLE = OUT / "verdict.json", OUT / "verdict.txt"
+VERDICT, TABLE, DIFFERENCES = OUT / "verdict.json", OUT / "verdict.txt", OUT / "champion_differences.csv"
 RECORD = Path("mlruns/registered.json")
 INGEST = Path("artifacts/ingest")
 
@@ -24,25 +24,28 @@ def run(params: Params) -> None:
     best = ranking.choose(ranked, params.models)
     known = methods(params)
     method = next(method for method in known if method.name == best)
-    digest, name = runs.digest(method.outputs()), params.registry.name
+    digest, name = runs.identity(method.folder), params.registry.name
     test_set = json.loads((INGEST / "leakage.json").read_text(encoding="utf-8"))["splits"]["test"]["identity"]
-    split = f"seed {params.seed}, {params.ingest.split}"
+    pictures = contracts.read(Path("artifacts/tracks", method.track, "manifest.parquet"), contracts.Track)
+    learnt = pictures.loc[pictures["split"] != "test", "image"]
     data = json.loads((INGEST / "card.json").read_text(encoding="utf-8"))
     with store.opened(params.registry.experiment) as opened:
         standing = champion.current(opened, name)
-        weights = champion.download(opened, standing) if standing and standing.digest != digest else Path("artifacts/train", best)
-    champ = gate.Standing(standing.digest, standing.test_set, standing.split == split, weights) if standing else None
-    verdict = gate.weigh(params, best, digest, test_set, champ)  # the store is closed meanwhile, so that trainings can be mirrored
+        weights = champion.download(opened, standing) if standing and standing.digest != digest else method.folder
+    champ = gate.Standing(standing.digest, champion.learnt_from(weights), weights) if standing else None
+    verdict, differences = gate.weigh(params, best, digest, champ)  # the store is closed meanwhile, so that trainings can be mirrored
     with store.opened(params.registry.experiment) as opened:
+        champion.unmoved(opened, name, standing)  # before anything tells of the verdict
         verdict = rollback.vetoed(opened, name, digest, verdict)
         card = model_card(name, method, ranked, verdict, data, test_set)
         shutil.rmtree(OUT, ignore_errors=True)
         OUT.mkdir(parents=True)
         VERDICT.write_text(json.dumps(verdict.as_json(), indent=1) + "\n", encoding="utf-8")
         TABLE.write_text(verdict.table() + "\n", encoding="utf-8")
+        contracts.write(differences, DIFFERENCES, contracts.Differences)
         (OUT / "model_card.md").write_text(card, encoding="utf-8")
         mirror.everything(opened, known, shown(known), verdict)
-        record = champion.register(opened, name, method, verdict, test_set, split, card)
+        record = champion.register(opened, name, method, verdict, standing, test_set, learnt, card)
     RECORD.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     uri = f"models:/{name}@{record['alias']}"
     print(verdict.table())
