@@ -137,7 +137,10 @@ def test_every_method_shows_the_same_pictures_under_the_same_numbers(ready):
     }
     assert len(places) == 4
     assert len({tuple(each) for each in places.values()}) == 1
-    assert set(shown[MODEL][0].layers) == {"noisy", "denoised", "truth", "residual"}
+    for model, median in zip(shown[MODEL], shown["median (noise)"], strict=True):
+        assert set(model.layers) == {"noisy", "median", "denoised", "truth", "residual"}
+        assert (model.layers["median"] == median.layers["denoised"]).all()
+        assert (model.layers["median"] != model.layers["denoised"]).any()
 
 
 def test_sync_is_quiet_unless_it_logs_something(ready, capfd):
