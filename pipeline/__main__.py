@@ -2,6 +2,7 @@
 
 import argparse
 import fcntl
+import json
 import os
 import signal
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 
 from pipeline import command, crash, graph, lock, report, versions
 from xraydenoise import params, profiles
-from xraydenoise.stages import check
+from xraydenoise.registry import presence
+from xraydenoise.stages import check, register
 
 HOME = Path(".prefect")  # the flow's own Prefect: database and logs, of this project alone
 NOTE = HOME / "order"
@@ -33,10 +35,14 @@ def main() -> int:
         for dropped in profiles.drop_others(checked):
             print(f"dropped {dropped}, which params.yaml no longer names (DVC's cache keeps it)", flush=True)
         versions.keep_inbox()
-        plan = graph.plan()
+        store = _missing(checked)
+        plan = graph.plan(forced=("register",) if store and not chosen.plan else ())
     except Exception as error:
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 1
+    if store:
+        way = "`make run` or `dvc repro --single-item --force register` puts it there" if chosen.plan else "registering it again"
+        print(f"MLflow at {store} does not have the registered model, of which DVC knows nothing; {way}", flush=True)
     if not plan.stages:
         print(f"Nothing has changed: all {len(plan.order)} stages are up to date.\n")
         print(report.table(checked))
@@ -52,6 +58,13 @@ def main() -> int:
             print("error: another `python -m pipeline` runs in this project; wait for it, or end it", file=sys.stderr)
             return 1
         return _flow(checked, plan, begun)
+
+
+def _missing(checked: params.Params) -> str | None:
+    """The chosen MLflow store where it lacks the model that stage register put elsewhere."""
+    if not register.RECORD.exists():  # DVC runs that stage anyway
+        return None
+    return presence.missing(checked.registry, json.loads(register.RECORD.read_text(encoding="utf-8"))["digest"])
 
 
 def _flow(checked: params.Params, plan: graph.Plan, begun: float) -> int:

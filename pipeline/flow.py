@@ -42,6 +42,7 @@ def run(params: Params, plan: graph.Plan) -> None:
         """Bring one DVC stage up to date; DVC decides whether that is work or a cache hit."""
         logger = get_run_logger()
         dvc = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--quiet", "--single-item", stage]
+        dvc += ["--force"] if stage in plan.forced else []
         with _device(free if devices and stage.startswith(ON_DEVICE) else None) as env:
             command.run(dvc, settings.time_limit * 60, lambda line: logger.info("%s", line), env)
 

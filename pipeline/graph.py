@@ -28,25 +28,26 @@ STEP_OF = {
 
 @dataclass(frozen=True)
 class Plan:
-    """The stages that are stale or follow a stale one, in DVC's own order."""
+    """The stages that are stale, are forced or follow such a one, in DVC's own order."""
 
     stages: tuple[str, ...]  # by DVC address: train@dncnn, data.dvc
     upstream: dict[str, tuple[str, ...]]  # of each stage, the planned ones that it waits for
     step: dict[str, str]  # the pipeline step that runs it
     order: tuple[str, ...]  # every stage of the project as a plain `dvc repro` walks them
+    forced: tuple[str, ...]  # those to run though DVC finds them up to date
 
     def of_step(self, step: str) -> list[str]:
         return [stage for stage in self.stages if self.step[stage] == step]
 
 
-def plan() -> Plan:
-    """Ask DVC what is stale. Raises dvc.exceptions.DvcException for a dvc.yaml that does not hold."""
+def plan(forced: tuple[str, ...] = ()) -> Plan:
+    """Ask DVC what is stale besides what is `forced`. Raises dvc.exceptions.DvcException for a dvc.yaml that does not hold."""
     with dvc.repo.Repo() as repo:
         graph = dvc.repo.reproduce.get_active_graph(repo.index.graph)  # edges run from a stage to what it depends on
         targets = dvc.repo.reproduce.collect_stages(repo, [PROJECT_FILE])
         order = [stage.addressing for stage in dvc.repo.reproduce.plan_repro(graph, targets)]
         depends = networkx.relabel_nodes(graph, {stage: stage.addressing for stage in graph})
-        stale = set(repo.status())
+        stale = {*repo.status(), *forced}
     planned = {name for name in order if name in stale or networkx.descendants(depends, name) & stale}
     step: dict[str, str] = {}
     for name in order:
@@ -54,4 +55,4 @@ def plan() -> Plan:
         before = [step[other] for other in depends.successors(name)]
         step[name] = max([own, *before], key=STEPS.index)  # a stage never runs in a step before what it needs
     upstream = {name: tuple(sorted(set(depends.successors(name)) & planned)) for name in planned}
-    return Plan(tuple(name for name in order if name in planned), upstream, step, tuple(order))
+    return Plan(tuple(name for name in order if name in planned), upstream, step, tuple(order), forced)

@@ -44,6 +44,12 @@ def test_the_pages_of_mlflow_before_a_run_say_what_to_type(project, capsys):
     assert "`make run` writes it" in capsys.readouterr().err
 
 
+def test_the_pages_of_mlflow_are_those_of_the_server_where_one_is_chosen(project, capsys, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:secret@127.0.0.1:9")
+    assert main(["ui"]) == 1
+    assert capsys.readouterr().err.startswith("error: MLFLOW_TRACKING_URI names http://127.0.0.1:9: its own pages show the runs; unset it")
+
+
 def test_good_params_are_said_to_be_good(project, capsys):
     assert main(["check"]) == 0
     assert "good" in capsys.readouterr().out

@@ -5,7 +5,6 @@ import importlib
 import json
 import os
 import sys
-from pathlib import Path
 
 import xraydenoise
 from xraydenoise.leash import tie_to_parent
@@ -160,10 +159,14 @@ def _rollback(reason: str) -> None:
 
 def _ui(port: int) -> None:
     from xraydenoise import params
-    from xraydenoise.registry import store
+    from xraydenoise.registry import address, store
 
-    if not Path("mlruns/mlflow.db").exists():
-        raise FileNotFoundError("mlruns/mlflow.db: not there yet; `make run` writes it")
+    if server := store.elsewhere():
+        raise ValueError(
+            f"MLFLOW_TRACKING_URI names {address.public(server)}: its own pages show the runs; unset it to see those of mlruns/"
+        )
+    if not store.DATABASE.exists():
+        raise FileNotFoundError(f"{store.DATABASE}: not there yet; `make run` writes it")
     with store.opened(params.load().registry.experiment):
         pass  # a project that was moved is put right before anybody looks
     print(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)

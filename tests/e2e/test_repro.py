@@ -62,6 +62,17 @@ def test_lost_outputs_come_back_from_the_cache_and_mlflow_is_filled_again(projec
     assert project.read("dvc.lock") == before
 
 
+def test_a_store_that_is_chosen_when_all_is_up_to_date_is_filled_by_the_next_run(project):
+    project.env["MLFLOW_TRACKING_URI"] = f"sqlite:///{project.root}/other.db"
+    planned = project.run("python", "-m", "pipeline", "--plan")
+    assert "`dvc repro --single-item --force register` puts it there" in planned
+    assert "Nothing has changed" in planned
+    record = project.read("mlruns/registered.json")
+    assert "stages to run: register\n" in project.run("python", "-m", "pipeline")
+    assert project.read("mlruns/registered.json") == record
+    assert "Nothing has changed" in project.run("python", "-m", "pipeline")
+
+
 def test_the_champion_or_challenger_loads_from_the_registry_and_denoises(reproduced):
     alias = json.loads((reproduced.root / "mlruns/registered.json").read_text())["alias"]
     script = (

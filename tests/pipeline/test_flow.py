@@ -52,6 +52,17 @@ def test_the_flow_and_a_plain_dvc_repro_write_the_same_lock(toy, checked):
     assert graph.plan().stages == ()
 
 
+def test_a_forced_stage_runs_again_though_nothing_changed_and_the_lock_stays(toy, checked):
+    flow.run(checked, graph.plan())
+    before = (toy / "dvc.lock").read_bytes()
+    (toy / "trained_fast").unlink()
+    (toy / "trained_fast").write_bytes((toy / "ingested").read_bytes())
+    written = (toy / "trained_fast").stat().st_mtime_ns
+    flow.run(checked, graph.plan(forced=("train@fast",)))
+    assert (toy / "trained_fast").stat().st_mtime_ns > written
+    assert (toy / "dvc.lock").read_bytes() == before
+
+
 def test_a_download_that_fails_at_first_is_tried_again(toy, checked):
     flaky = "test -e tried || { touch tried; echo the server is down; exit 1; }; mkdir -p"
     (toy / "dvc.yaml").write_text((toy / "dvc.yaml").read_text().replace("cmd: mkdir -p", f"cmd: {flaky}"))

@@ -29,6 +29,11 @@ def test_a_changed_stage_and_what_follows_it_are_planned_and_nothing_else(toy):
     assert graph.plan().stages == ("ingest", "train@slow", "train@fast")
 
 
+def test_a_forced_stage_and_what_follows_it_are_planned_though_nothing_changed(toy):
+    repro()
+    assert graph.plan(forced=("ingest",)).stages == ("ingest", "train@slow", "train@fast")
+
+
 def test_no_stage_runs_in_a_step_before_the_one_it_needs(toy):
     text = (toy / "dvc.yaml").read_text()
     (toy / "dvc.yaml").write_text(text + "  degrade:\n    cmd: cp trained_fast noisy\n    deps:\n      - trained_fast\n")

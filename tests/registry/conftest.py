@@ -54,6 +54,15 @@ class Project:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "history.csv").write_text(history)
 
+    @contextlib.contextmanager
+    def learning(self, rows: int) -> Iterator[None]:
+        """The model's training again, as long as the block lasts: DVC has removed its outputs, and it writes them when it ends."""
+        weights = Path("artifacts/train/dncnn/weights.safetensors").rename("weights")
+        self.live(self.curve(rows))
+        yield
+        weights.rename("artifacts/train/dncnn/weights.safetensors")
+        Path("work/train/dncnn/history.csv").unlink()
+
     @staticmethod
     def train(seed: int = 0) -> None:
         """The outputs of a finished training."""
@@ -121,7 +130,9 @@ class Project:
         draw, found = np.random.default_rng(seed), {}
         for method in self.methods:
             pictures = [np.linspace(0, 1, 24 * 32, dtype=np.float32).reshape(24, 32), draw.random((300, 280), np.float32)]
-            found[method.title] = [images.Shown("gaussian_10", n, images.layers(one, one**2, one)) for n, one in enumerate(pictures)]
+            found[method.title] = [
+                images.Shown("gaussian_10", n, images.layers(one, one**3, one**2, one)) for n, one in enumerate(pictures)
+            ]
         return found
 
     def mirror(self, opened: store.Store, shown: dict[str, list[images.Shown]] | None = None) -> list[str]:

@@ -23,10 +23,12 @@ def test_every_method_shows_the_same_regions_under_the_same_names(project):
         learnt, classical = shown(opened, project, 0), shown(opened, project, 1)
     assert learnt.keys() == classical.keys() == NAMES
     small, large = (learnt[name] for name in sorted(NAMES))
-    assert small.shape == (2 * (24 + images.LABEL), 2 * 32)
-    assert large.shape == (2 * (256 + images.LABEL), 2 * 256)
-    truth = project.shown()["dncnn"][1].layers["truth"]
-    np.testing.assert_array_equal(large[-256:, :256], np.rint(truth[22:278, 12:268] * 255).astype(np.uint8))
+    assert small.shape == (3 * (24 + images.LABEL), 2 * 32)
+    assert large.shape == (3 * (256 + images.LABEL), 2 * 256)
+    layers, row = project.shown()["dncnn"][1].layers, 256 + images.LABEL
+    for name, down, right in (("noisy", 0, 0), ("median", 0, 1), ("denoised", 1, 0), ("truth", 1, 1), ("residual", 2, 0)):
+        panel = large[down * row :, right * 256 :][images.LABEL : row, :256]
+        np.testing.assert_array_equal(panel, np.rint(np.clip(layers[name][22:278, 12:268], 0, 1) * 255).astype(np.uint8))
 
 
 def test_each_layer_stands_below_its_name_and_an_odd_one_beside_nothing():
@@ -43,7 +45,7 @@ def test_each_layer_stands_below_its_name_and_an_odd_one_beside_nothing():
 
 def test_the_residual_is_middle_gray_where_there_is_none_and_black_and_white_at_its_ends():
     truth = np.full((1, 4), 0.5)
-    residual = images.layers(truth, truth + np.array([[-0.2, -0.1, 0, 0.1]]), truth)["residual"]
+    residual = images.layers(truth, truth, truth + np.array([[-0.2, -0.1, 0, 0.1]]), truth)["residual"]
     np.testing.assert_allclose(residual, [[-0.5, 0, 0.5, 1]], atol=1e-12)
 
 

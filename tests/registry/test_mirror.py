@@ -129,6 +129,20 @@ def test_the_runs_of_another_clone_on_the_same_server_are_left_alone(empty):
         assert [run.info.status for run in shown(other)["dncnn"]] == ["RUNNING", "RUNNING"]
 
 
+def test_a_run_of_another_clone_is_not_taken_for_the_own_outcome(project):
+    with store.opened("x") as opened:
+        with project.learning(rows=3):
+            mirror.trainings(opened, project.methods)
+        mirror.trainings(opened, project.methods)
+        (theirs,) = shown(opened)["dncnn"]
+    (store.FOLDER / "project").unlink()  # from now on this is another clone, which found the same
+    with store.opened("x") as other:
+        project.mirror(other)
+        first, second = shown(other)["dncnn"]
+        assert first.data.to_dictionary() == theirs.data.to_dictionary()
+        assert (first.info.run_id, second.info.status) == (theirs.info.run_id, "FINISHED")
+
+
 def test_other_weights_under_the_same_recipe_are_another_run(project):
     with store.opened("x") as opened:
         project.mirror(opened)
@@ -137,14 +151,52 @@ def test_other_weights_under_the_same_recipe_are_another_run(project):
         assert [run.info.status for run in shown(opened)["dncnn"]] == ["FINISHED", "FINISHED"]
 
 
-def test_a_new_evaluation_of_the_same_weights_shows_in_the_same_run(project):
+def test_a_new_evaluation_of_the_same_weights_is_a_run_with_the_same_curve_and_leaves_the_first_one(project):
     with store.opened("x") as opened:
         project.mirror(opened)
+        (first,) = shown(opened)["dncnn"]
         project.compare({"dncnn": 3.0, "median": 0.0})
-        assert "dncnn: 16 metrics" in project.mirror(opened)
+        project.mirror(opened)
         found = shown(opened)
-        assert [run.data.metrics["test/all/gain_psnr"] for run in found["dncnn"]] == [3.0]
-        assert len(found["pipeline"]) == 2
+        assert [run.data.metrics["test/all/gain_psnr"] for run in found["dncnn"]] == [2.0, 3.0]
+        assert found["dncnn"][0].data.to_dictionary() == first.data.to_dictionary()
+        old, new = found["dncnn"]
+        assert (curve(opened, new), new.data.params) == (curve(opened, old), old.data.params)
+        assert mirror.of(opened, project.methods[0]).info.run_id == new.info.run_id
+        assert {name: len(runs) for name, runs in found.items()} == {"pipeline": 2, "dncnn": 2, "median (noise)": 2}
+        before = snapshot(opened)
+        project.compare({"dncnn": 2.0, "median": 0.0})  # as at first
+        assert project.mirror(opened) == []
+        assert snapshot(opened) == before
+        assert mirror.of(opened, project.methods[0]).info.run_id == old.info.run_id
+
+
+def test_a_run_that_was_live_is_the_one_that_gets_the_scores(project):
+    with store.opened("x") as opened:
+        with project.learning(rows=2):
+            mirror.trainings(opened, project.methods)
+        mirror.trainings(opened, project.methods)
+        assert "dncnn: 44 metrics" in project.mirror(opened)
+        assert [run.info.status for run in shown(opened)["dncnn"]] == ["FINISHED"]
+
+
+def test_what_a_killed_training_left_beside_outputs_of_the_cache_is_no_training(project):
+    with store.opened("x") as opened:
+        project.live(project.curve(1))  # of other params, which were taken back
+        for _ in range(3):
+            assert mirror.trainings(opened, project.methods) == []
+            project.mirror(opened)
+        assert [run.info.status for run in shown(opened)["dncnn"]] == ["FINISHED"]
+
+
+def test_the_run_of_a_killed_training_whose_params_were_taken_back_is_closed(project):
+    with store.opened("x") as opened:
+        with project.learning(rows=1):
+            mirror.trainings(opened, [project.method("dncnn", train={"batch": 8}), project.methods[1]])
+        project.live(project.curve(1))
+        assert mirror.trainings(opened, project.methods) == ["dncnn: closed a run that never ended"]
+        project.mirror(opened)
+        assert [run.info.status for run in shown(opened)["dncnn"]] == ["KILLED", "FINISHED"]
 
 
 def test_a_long_curve_is_logged_in_whole_rows(empty):

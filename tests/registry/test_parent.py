@@ -1,5 +1,6 @@
-"""The parent run: one a distinct outcome, with what belongs to all methods, and the newest one has them nested under it."""
+"""The parent run: one a distinct outcome, with what belongs to all methods, and a run of each nested under it."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -48,31 +49,57 @@ def test_the_parent_holds_report_ranking_data_labels_protocols_lock_and_verdict(
         assert parent.NESTED not in over.data.tags
 
 
-def test_a_new_outcome_is_a_new_parent_to_which_unchanged_methods_move(project):
+def test_a_new_outcome_is_a_new_parent_with_runs_of_its_own(project):
     with store.opened("x") as opened:
         project.mirror(opened)
         project.compare({"dncnn": 3.0, "median": 0.0})
         project.mirror(opened)
-        first, second = runs(opened, "pipeline")
-        assert nested(opened, "dncnn") == nested(opened, "median (noise)") == [second.info.run_id]
-        project.compare({"dncnn": 2.0, "median": 0.0})  # as at first
-        project.mirror(opened)
-        assert nested(opened, "dncnn") == [first.info.run_id]
-        assert len(runs(opened, "pipeline")) == 2
+        parents = [run.info.run_id for run in runs(opened, "pipeline")]
+        assert len(set(parents)) == 2
+        assert nested(opened, "dncnn") == nested(opened, "median (noise)") == parents
 
 
-def test_a_training_that_is_under_way_is_nested_too(project):
+def test_a_training_that_is_under_way_belongs_to_no_pipeline_run_before_it_has_ended(project):
     learning = project.method("dncnn", train={"batch": 8})
     with store.opened("x") as opened:
         project.live(project.curve(1))
-        mirror.trainings(opened, [learning])
-        project.methods = [learning, project.methods[1]]
         for made in Path("artifacts/train/dncnn").iterdir():
             made.unlink()
+        mirror.trainings(opened, [learning])
+        project.methods = [learning, project.methods[1]]
+        project.mirror(opened)
+        assert [run.info.status for run in runs(opened, "dncnn")] == ["RUNNING"]
+        assert nested(opened, "dncnn") == [None]
+        project.train()
+        project.mirror(opened)
+        assert [run.info.status for run in runs(opened, "dncnn")] == ["FINISHED"]
+        assert nested(opened, "dncnn") == [run.info.run_id for run in runs(opened, "pipeline")]
+
+
+def test_all_runs_of_an_outcome_tell_the_lock_that_their_parent_holds(project):
+    with store.opened("x") as opened:
+        with project.learning(rows=3):
+            mirror.trainings(opened, project.methods)
+        Path("dvc.lock").write_text("after the training")
+        mirror.trainings(opened, project.methods)
+        Path("dvc.lock").write_text("as register finds it")
         project.mirror(opened)
         (over,) = runs(opened, "pipeline")
-        assert [run.info.status for run in runs(opened, "dncnn")] == ["RUNNING"]
-        assert nested(opened, "dncnn") == [over.info.run_id]
+        held = Path(opened.client.download_artifacts(over.info.run_id, "dvc.lock")).read_bytes()
+        told = {run.data.tags["dvc.lock"] for name in ("pipeline", "dncnn", "median (noise)") for run in runs(opened, name)}
+    assert (held, told) == (b"as register finds it", {hashlib.sha256(held).hexdigest()})
+
+
+def test_the_differences_to_the_champion_stand_beside_the_verdict_they_belong_to(project):
+    parent.DIFFERENCES.parent.mkdir(parents=True)
+    with store.opened("x") as opened:
+        for table, kept in (("condition\na\n", True), ("condition\nb\n", True), (None, False)):
+            parent.DIFFERENCES.write_text(table) if table else parent.DIFFERENCES.unlink()
+            mirror.everything(opened, project.methods, {}, project.verdict("challenger"))
+            (over,) = runs(opened, "pipeline")
+            assert ("champion_differences.csv" in files(opened, over.info.run_id)) is kept
+            if table:
+                assert Path(opened.client.download_artifacts(over.info.run_id, "champion_differences.csv")).read_text() == table
 
 
 def test_a_later_verdict_replaces_the_first_but_staying_champion_does_not_hide_why(project):

@@ -1,6 +1,7 @@
 """The stages register and sync on a small compared project: the gate, the champion, MLflow."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -249,13 +250,17 @@ def test_every_method_shows_the_same_pictures_under_the_same_numbers(ready):
     }
     assert len(places) == 4
     assert len({tuple(each) for each in places.values()}) == 1
-    assert set(shown[MODEL][0].layers) == {"noisy", "denoised", "truth", "residual"}
+    for model, median in zip(shown[MODEL], shown["median (noise)"], strict=True):
+        assert set(model.layers) == {"noisy", "median", "denoised", "truth", "residual"}
+        assert (model.layers["median"] == median.layers["denoised"]).all()
+        assert (model.layers["median"] != model.layers["denoised"]).any()
 
 
 def test_sync_is_quiet_unless_it_logs_something(ready, capfd):
     chosen = ready
     sync.run(chosen)
     assert capfd.readouterr() == ("", "")
+    shutil.rmtree(Path("artifacts/train", MODEL))  # as DVC does before it trains
     Path("work/train", MODEL).mkdir(parents=True)
     Path("work/train", MODEL, "history.csv").write_text("step,loss,learning_rate,val_psnr\n100,0.01,0.001,25.0\n")
     sync.run(chosen)

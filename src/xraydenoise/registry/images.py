@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
+from xraydenoise.registry import runs
 from xraydenoise.registry.runs import Method
 from xraydenoise.registry.store import Store
 
@@ -33,9 +34,10 @@ class Shown(NamedTuple):
     layers: Mapping[str, np.ndarray]  # float (H, W), 1.0 = full scale
 
 
-def layers(noisy: np.ndarray, denoised: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
-    """What is shown of a picture (H, W): all three, and the residual denoised - truth, where middle gray is none."""
-    return {"noisy": noisy, "denoised": denoised, "truth": truth, "residual": 0.5 + (denoised - truth) / (2 * RESIDUAL)}
+def layers(noisy: np.ndarray, median: np.ndarray, denoised: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+    """What is shown of a picture (H, W): all four, and the residual denoised - truth, where middle gray is none."""
+    residual = 0.5 + (denoised - truth) / (2 * RESIDUAL)
+    return {"noisy": noisy, "median": median, "denoised": denoised, "truth": truth, "residual": residual}
 
 
 def sheet(pictures: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -53,8 +55,6 @@ def sheet(pictures: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def log(store: Store, run: "Run", method: Method, shown: Sequence[Shown]) -> int:
     """Log the pictures of a method, and none where the run shows these very ones; how many they were."""
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
     sheets = {}
     for one in shown:
         name = f"{one.condition} {one.number}"  # on the picture too, as that page has little room for names
@@ -67,7 +67,7 @@ def log(store: Store, run: "Run", method: Method, shown: Sequence[Shown]) -> int
     client, place = store.client, run.info.run_id
     for file in client.list_artifacts(place):
         if file.path.endswith(".png") and file.path not in sheets:  # of an older evaluation
-            get_artifact_repository(run.info.artifact_uri).delete_artifacts(file.path)  # type: ignore[no-untyped-call]
+            runs.delete(run, file.path)
     with tempfile.TemporaryDirectory() as folder:
         for name, picture in sheets.items():
             cv2.imwrite(str(Path(folder, name)), picture)

@@ -40,48 +40,71 @@ def trainings(store: Store, methods: Sequence[Method]) -> list[str]:
     """
     said: list[str] = []
     for method in methods:
-        if method.learns and curves.live(method.name).exists():
+        if not method.learns:
+            continue
+        if _learning(method):
             said += _live(store, method)
-        elif method.learns and _is_trained(method) and (begun := _unfinished(store, method.recipe())):
-            said += _finished(store, method, begun)
+        elif not curves.live(method.name).exists() and _done(method) and (begun := _unfinished(store, method.recipe())):
+            said += _finish(store, method, begun)[1]
     return said + _close(store, {method.recipe() for method in methods})
 
 
 def everything(store: Store, methods: Sequence[Method], shown: Mapping[str, Sequence[images.Shown]], verdict: Verdict) -> list[str]:
     """Mirror trainings, scores, gains, timings and pictures, a run a method, and nest them under one with all that the pipeline found.
 
+    A run that an older outcome of the pipeline has stays there as it is: the new one has runs of its own, with the same curves.
     `shown` are pictures by `Method.title`. All of artifacts/ belongs together when this is called, as the register stage may assume.
     Returns a line for each thing logged.
     """
     ranking = contracts.read(parent.COMPARED / "ranking.parquet", contracts.Ranking)
     over, said = parent.mirror(store, verdict)
-    for method in methods:
-        if not all(path.exists() for path in method.outputs()):
-            continue
-        said += _finished(store, method, _unfinished(store, method.recipe()))
-        run = of(store, method)
-        parent.adopt(store, over, run)
+    for method in filter(_done, methods):
+        run = child(store, over, method)
+        if run is None:
+            run, told = _begin(store, over, method)
+            said += told
         for what, logged in {
             "metrics": runs.log_metrics(store, run, _metrics(method, ranking)),
             "pictures": images.log(store, run, method, shown[method.title]) if method.title in shown else 0,
         }.items():
             said += [f"{method.title}: {logged} {what}"] if logged else []
-    live = {method.recipe() for method in methods if method.learns and curves.live(method.name).exists()}
-    for run in (run for recipe in sorted(live) for run in _unfinished(store, recipe)):
-        parent.adopt(store, over, run)
-    return said + _close(store, live)
+    return said + _close(store, {method.recipe() for method in methods if _learning(method)})
 
 
 def of(store: Store, method: Method) -> "Run":
-    """The finished run of a method. Raises ValueError where it was not mirrored yet."""
-    found = runs.find(store, recipe=method.recipe(), outcome=runs.digest(method.outputs()))
-    if not found:
+    """The run of a method under that of what artifacts/ holds now. Raises ValueError where it was not mirrored yet."""
+    over = parent.current(store)
+    run = child(store, over, method) if over else None
+    if run is None:
         raise ValueError(f"{method.title}: has no run in MLflow yet; run `dvc repro`, whose last stage mirrors it")
-    return found[0]
+    return run
 
 
-def _is_trained(method: Method) -> bool:
-    return all(path.exists() for path in (*method.outputs(), curves.finished(method.name)))
+def child(store: Store, over: "Run", method: Method) -> "Run | None":
+    """The finished run of a method under a run of the pipeline."""
+    known = runs.find(store, recipe=method.recipe(), outcome=runs.digest(method.outputs()))
+    return next((run for run in known if run.info.status == "FINISHED" and parent.of(run) == over.info.run_id), None)
+
+
+def _begin(store: Store, over: "Run", method: Method) -> "tuple[Run, list[str]]":
+    """Nest a run of this clone that no run of the pipeline has yet, finished first if it is not; else a new one."""
+    known = runs.find(store, recipe=method.recipe(), outcome=runs.digest(method.outputs()), project=store.project)
+    run = next((run for run in known if run.info.status == "FINISHED" and parent.of(run) is None), None)
+    said: list[str] = []
+    if run is None:
+        run, said = _finish(store, method, _unfinished(store, method.recipe()))
+    parent.adopt(store, over, run)
+    return run, said
+
+
+def _done(method: Method) -> bool:
+    """Whether all that comes of a method is there."""
+    return all(path.exists() for path in (*method.outputs(), *([curves.finished(method.name)] if method.learns else [])))
+
+
+def _learning(method: Method) -> bool:
+    """Whether its training runs, or was killed and can go on. DVC removes outputs before a stage, so where they are, it was put aside."""
+    return method.learns and curves.live(method.name).exists() and not _done(method)
 
 
 def _unfinished(store: Store, recipe: str) -> "list[Run]":
@@ -99,16 +122,12 @@ def _live(store: Store, method: Method) -> list[str]:
     return [f"{method.title}: {logged} points of its curve"] if logged else []
 
 
-def _finished(store: Store, method: Method, begun: "list[Run]") -> list[str]:
-    outcome = runs.digest(method.outputs())
-    known = runs.find(store, recipe=method.recipe(), outcome=outcome)
-    if any(run.info.status == "FINISHED" for run in known):
-        return []
+def _finish(store: Store, method: Method, begun: "list[Run]") -> "tuple[Run, list[str]]":
     curve = curves.read(curves.finished(method.name)) if method.learns else {}
-    run, shown = _run(store, method, [*known, *begun], curve)
+    run, shown = _run(store, method, begun, curve)
     logged = curves.log(store, run, curve, shown)
-    runs.finish(store, run, outcome)
-    return [f"{method.title}: {logged} points of its curve, finished" if method.learns else f"{method.title}: finished"]
+    runs.finish(store, run, runs.digest(method.outputs()))
+    return run, [f"{method.title}: {logged} points of its curve, finished" if method.learns else f"{method.title}: finished"]
 
 
 def _run(store: Store, method: Method, begun: "list[Run]", curve: dict[int, curves.Row]) -> "tuple[Run, dict[int, float]]":

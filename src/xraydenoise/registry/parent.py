@@ -1,6 +1,5 @@
-"""The parent run: one a distinct outcome of the pipeline, with what belongs to all methods; their runs are nested under it."""
+"""The parent run: one a distinct outcome of the pipeline, with what belongs to all methods; each has runs of its own nested under it."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ COMPARED = Path("artifacts/compare")  # report, ranking, figures
 PROTOCOLS = Path("artifacts/protocols")
 DATA = Path("artifacts/ingest")  # the dataset card, the proof that nothing leaks, the quarantine
 LABELS = Path("artifacts/label")  # their audit, the worst of them
+DIFFERENCES = Path("artifacts/register/champion_differences.csv")  # the candidate against the champion, where there was one
 NESTED = "mlflow.parentRunId"  # the tag by which MLflow's pages nest runs
 READ = {".csv", ".html", ".json", ".md", ".png"}  # what people read; manifests and pixels stay where they are
 VERDICT = "xraydenoise.verdict"  # tag: which verdict is shown
@@ -23,22 +23,37 @@ VERDICT = "xraydenoise.verdict"  # tag: which verdict is shown
 
 def mirror(store: Store, verdict: Verdict) -> "tuple[Run, list[str]]":
     """The run of what artifacts/ holds now, found again or made, and a line for each thing logged."""
-    files = _files()
-    outcome = runs.digest(path for path, _ in files)
-    known = runs.find(store, outcome=outcome)
-    run, said = next((run for run in known if run.info.status == "FINISHED"), None), []
+    run, said = current(store), []
     if run is None:
-        run, said = known[0] if known else _create(store, outcome), ["pipeline: report, figures, data"]
+        files, outcome = _files(), _outcome()
+        half = runs.find(store, outcome=outcome)
+        run, said = half[0] if half else _create(store, outcome), ["pipeline: report, figures, data"]
         for path, folder in [*files, *([(runs.LOCK, None)] if runs.LOCK.exists() else [])]:  # the lock changes without the outcome
             store.client.log_artifact(run.info.run_id, str(path), folder)
+        runs.tag_lock(store, run)
         runs.finish(store, run, outcome)
     return run, said + _decided(store, run, verdict)
 
 
+def current(store: Store) -> "Run | None":
+    """The finished run of what artifacts/ holds now."""
+    return next((run for run in runs.find(store, outcome=_outcome()) if run.info.status == "FINISHED"), None)
+
+
+def of(child: "Run") -> str | None:
+    """The id of the run that a run is nested under."""
+    found: str | None = child.data.tags.get(NESTED)
+    return found
+
+
 def adopt(store: Store, parent: "Run", child: "Run") -> None:
-    """Nest a run under `parent`; one whose method did not change moves there from an older one."""
-    if child.data.tags.get(NESTED) != parent.info.run_id:
-        store.client.set_tag(child.info.run_id, NESTED, parent.info.run_id)
+    """Nest a run that no other has under `parent`: it belongs to the same dvc.lock from here on."""
+    runs.tag_lock(store, child)
+    store.client.set_tag(child.info.run_id, NESTED, parent.info.run_id)
+
+
+def _outcome() -> str:
+    return runs.digest(path for path, _ in _files())
 
 
 def _files() -> list[tuple[Path, str | None]]:
@@ -56,12 +71,16 @@ def _decided(store: Store, run: "Run", verdict: Verdict) -> list[str]:
     """Log the verdict. One that merely finds the candidate to be champion already does not hide the one that made it so."""
     client, name = store.client, run.info.run_id
     text = json.dumps(verdict.as_json(), indent=2)
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    digest = runs.digest([DIFFERENCES], text)
     shown = run.data.tags.get(VERDICT)
     if shown == digest or (shown and verdict.alias == "champion" and not verdict.promoted):
         return []
     client.log_text(name, text + "\n", "verdict.json")
     client.log_text(name, verdict.table() + "\n", "verdict.txt")
+    if DIFFERENCES.exists():
+        client.log_artifact(name, str(DIFFERENCES))
+    elif DIFFERENCES.name in {file.path for file in client.list_artifacts(name)}:  # of an older verdict
+        runs.delete(run, DIFFERENCES.name)
     client.set_tag(name, "mlflow.note.content", f"```\n{verdict.table()}\n```")  # the description on the run's page
     client.set_tag(name, VERDICT, digest)
     return [f"pipeline: the verdict on {verdict.candidate}"]

@@ -128,9 +128,20 @@ def _dataset(store: Store, run: "Run") -> None:
 def finish(store: Store, run: "Run", outcome: str) -> None:
     """Say what came of the run, and that it is over."""
     store.client.set_tag(run.info.run_id, OUTCOME, outcome)
-    if LOCK.exists():
-        store.client.set_tag(run.info.run_id, "dvc.lock", hashlib.sha256(LOCK.read_bytes()).hexdigest())  # as sha256sum prints it
     store.client.set_terminated(run.info.run_id, "FINISHED")
+
+
+def tag_lock(store: Store, run: "Run") -> None:
+    """Say of which dvc.lock a run is, as sha256sum prints it: the one that stage register finds. DVC adds that stage's own entry later."""
+    if LOCK.exists():
+        store.client.set_tag(run.info.run_id, "dvc.lock", hashlib.sha256(LOCK.read_bytes()).hexdigest())
+
+
+def delete(run: "Run", name: str) -> None:
+    """Delete a file among a run's artifacts, for which MLflow's client has no call."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    get_artifact_repository(run.info.artifact_uri).delete_artifacts(name)  # type: ignore[no-untyped-call]
 
 
 def log_metrics(store: Store, run: "Run", wanted: Mapping[str, float]) -> int:

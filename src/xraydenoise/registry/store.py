@@ -5,16 +5,15 @@ import fcntl
 import logging
 import os
 import re
-import socket
 import sqlite3
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import requests
+from xraydenoise.registry import address
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 FOLDER = Path("mlruns")
 DATABASE = FOLDER / "mlflow.db"
 ARTIFACTS = FOLDER / "artifacts"
-WAY_OUT = "; start that server, or unset MLFLOW_TRACKING_URI to use mlruns/"
 URI = f"sqlite:///{DATABASE}"  # as people type it, from the project's root
 QUIET = {  # set before MLflow is imported, where the user has not set them
     "MLFLOW_LOGGING_LEVEL": "ERROR",
@@ -33,8 +31,6 @@ QUIET = {  # set before MLflow is imported, where the user has not set them
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds; a server that dies half-way would block for minutes
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
 }
-CONNECT, ANSWER = 5, 20  # seconds that a server has for it; one worker with many clients takes its time
-PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}  # by the scheme of a database's URI
 TRAINS = {"mlflow.experimentKind": "custom_model_development"}  # its pages are those of training, not of language models
 LOCATIONS = (  # every column in which MLflow keeps the absolute place of an artifact
     ("experiments", "artifact_location"),
@@ -66,51 +62,38 @@ def opened(experiment: str) -> Iterator[Store]:
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    chosen = os.environ.get("MLFLOW_TRACKING_URI")
-    named = chosen or URI
-    local = named in (URI, absolute_uri())
-    uri = absolute_uri() if local else named
-    shown = public(named)
-    if not local:
-        reach(uri, shown)
+    chosen, server = os.environ.get("MLFLOW_TRACKING_URI"), elsewhere()
+    uri, shown = (server, address.public(server)) if server else (absolute_uri(), URI)
+    if server:
+        address.reach(server)
     FOLDER.mkdir(exist_ok=True)
     with locked(FOLDER / "lock"):
         try:
-            if local:
+            if not server:
                 prepare()
             mlflow.set_tracking_uri(uri)  # parts of MLflow ask for it, whatever store their client was given
             client = mlflow.MlflowClient()
-            yield Store(client, _experiment(client, experiment, _location(Path.cwd()) if local else None), shown, _project())
+            yield Store(client, _experiment(client, experiment, None if server else _location(Path.cwd())), shown, _project())
         except MlflowException as error:
-            raise RuntimeError(f"MLflow at {shown}: {public(str(error).splitlines()[0])}{'' if local else WAY_OUT}") from error
+            raise RuntimeError(
+                f"MLflow at {shown}: {address.scrub(str(error).splitlines()[0], uri)}{address.WAY_OUT if server else ''}"
+            ) from error
         finally:
             mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # this takes the variable out of the environment too
             if chosen is not None:
                 os.environ["MLFLOW_TRACKING_URI"] = chosen
 
 
-def public(text: str) -> str:
-    """Without the names and passwords in its addresses."""
-    return re.sub(r"//[^@/\s]+@", "//", text)
+def elsewhere() -> str | None:
+    """The address that MLFLOW_TRACKING_URI names, password and all; None where it names mlruns/, or nothing."""
+    chosen = os.environ.get("MLFLOW_TRACKING_URI")
+    return chosen if chosen and chosen not in (URI, absolute_uri()) else None
 
 
 def absolute_uri() -> str:
     """The store of the current folder. MLflow keeps one connection pool a URI, so two projects in one process need two URIs."""
     path = str(Path.cwd() / DATABASE).replace("%", "%25").replace("?", "%3F")  # what SQLAlchemy would take for an escape or a query
     return f"sqlite:///{path}"
-
-
-def reach(uri: str, shown: str) -> None:
-    """Raise RuntimeError, naming the server as `shown`, where none answers at `uri`. MLflow itself tries dead ones again for minutes."""
-    server = urlsplit(uri)
-    try:
-        if server.scheme in ("http", "https"):
-            with contextlib.suppress(requests.exceptions.SSLError):  # it answers; whom to trust is MLflow's business
-                requests.get(f"{uri.rstrip('/')}/health", timeout=(CONNECT, ANSWER), allow_redirects=False)
-        elif server.hostname and (port := server.port or PORTS.get(server.scheme.partition("+")[0])):
-            socket.create_connection((server.hostname, port), CONNECT).close()
-    except OSError as error:  # requests raises such too; their texts are long and repeat the address, with its password
-        raise RuntimeError(f"MLflow at {shown}: no answer ({type(error).__name__}){WAY_OUT}") from error
 
 
 def silence() -> None:
@@ -152,8 +135,9 @@ def _create() -> None:
 
 def relocate(connection: sqlite3.Connection, location: str) -> None:
     """Replace the artifact folder in every stored path by `location`, if it is another: MLflow stores them absolute."""
-    (default,) = connection.execute("SELECT artifact_location FROM experiments WHERE experiment_id = 0").fetchone()
-    old = default.removesuffix("/0")
+    known = connection.execute("SELECT artifact_location FROM experiments ORDER BY experiment_id")
+    found = (re.fullmatch(rf"(file://.*/{ARTIFACTS})(/\d+)?", place) for (place,) in known)  # `mlflow gc` may have removed the first one
+    old = next((place[1] for place in found if place), location)
     if old == location:
         return
     for table, column in LOCATIONS:

@@ -56,6 +56,7 @@ def run(params: Params) -> None:
 def shown(known: list[runs.Method]) -> dict[str, list[images.Shown]]:
     """The kept test pictures of every method, by its title: the same ones, under the same numbers."""
     tracks = {track: scoring.Track(track) for track in contracts.TRACKS}
+    medians = {track: scoring.kept(ranking.REFERENCE, track) for track in contracts.TRACKS}
     found: dict[str, list[images.Shown]] = {}
     for method in known:
         track = tracks[method.track]
@@ -64,6 +65,6 @@ def shown(known: list[runs.Method]) -> dict[str, list[images.Shown]]:
         for (condition, image), denoised in sorted(scoring.kept(method.name, method.track).items()):
             numbers[condition] = numbers.get(condition, 0) + 1
             noisy, truth = track.pair(rows[condition, image])
-            layers = images.layers(noisy, denoised, truth)
+            layers = images.layers(noisy, medians[method.track][condition, image], denoised, truth)
             found.setdefault(method.title, []).append(images.Shown(condition, numbers[condition], layers))
     return found

@@ -1,0 +1,32 @@
+"""Whether the chosen store has the registered model: since stage register ran, MLFLOW_TRACKING_URI may have come to name another."""
+
+import contextlib
+import sqlite3
+
+from xraydenoise.registry import RegisterConfig, address, store, versions
+
+
+def missing(registry: RegisterConfig, digest: str) -> str | None:
+    """The store, for people, where it has no version of the registered model with the weights and config of `digest`; else None.
+
+    mlruns/ is asked without MLflow, in milliseconds. Raises RuntimeError with one line where a server does not answer.
+    """
+    server = store.elsewhere()
+    if server is None:
+        return None if _local(registry.name, digest) else store.URI
+    with store.opened(registry.experiment) as opened:
+        return None if versions.search(opened, registry.name, digest) else address.public(server)
+
+
+def _local(name: str, digest: str) -> bool:
+    if not store.DATABASE.exists():
+        return False
+    query = (
+        "SELECT 1 FROM model_version_tags AS tag JOIN model_versions AS found ON found.name = tag.name AND found.version = tag.version "
+        "WHERE tag.name = ? AND tag.key = ? AND tag.value = ? AND found.current_stage != 'Deleted_Internal'"
+    )
+    with contextlib.closing(sqlite3.connect(store.DATABASE)) as connection:
+        try:
+            return connection.execute(query, (name, versions.DIGEST, digest)).fetchone() is not None
+        except sqlite3.OperationalError:  # no tables: not a database of MLflow's yet
+            return False
