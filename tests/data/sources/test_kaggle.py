@@ -243,11 +243,9 @@ def test_a_server_that_dies_and_comes_back_is_found_again(server, monkeypatch, c
 def test_a_server_that_falls_silent_is_not_waited_for_for_ever(server, monkeypatch):
     server.holds("owner/pneumonia", LARGE)
     server.silent.set()
-    monkeypatch.setattr(transfer, "TIMEOUT", (0.2, 0.2))
-    start = time.monotonic()
-    with pytest.raises(ConnectionError, match=r"download failed: .*Read timed out"):
+    monkeypatch.setattr(transfer, "TIMEOUT", (10, 0.5))
+    with pytest.raises(ConnectionError, match=r"download failed: .*Read timed out"):  # else the server would be silent until it is closed
         fetch()
-    assert time.monotonic() - start < 5
 
 
 def test_a_version_that_kaggle_does_not_have_names_the_one_it_has(server):
