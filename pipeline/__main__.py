@@ -15,7 +15,7 @@ from xraydenoise.registry import presence
 from xraydenoise.stages import check, register
 
 HOME = Path(".prefect")  # the flow's own Prefect: database and logs, of this project alone
-NOTE = HOME / "order"
+BEFORE = HOME / "before"  # what DVC had written before the flow that runs, or that was killed
 
 
 def main() -> int:
@@ -29,27 +29,8 @@ def main() -> int:
     parser.add_argument("--plan", action="store_true", help="say what would be run, and stop")
     chosen = parser.parse_args()
     begun = time.monotonic()
-    try:
-        checked = params.load()
-        check.run(checked)
-        for dropped in profiles.drop_others(checked):
-            print(f"dropped {dropped}, which params.yaml no longer names (DVC's cache keeps it)", flush=True)
-        versions.keep_inbox()
-        store = _missing(checked)
-        plan = graph.plan(forced=("register",) if store and not chosen.plan else ())
-    except Exception as error:
-        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
-        return 1
-    if store:
-        way = "`make run` or `dvc repro --single-item --force register` puts it there" if chosen.plan else "registering it again"
-        print(f"MLflow at {store} does not have the registered model, of which DVC knows nothing; {way}", flush=True)
-    if not plan.stages:
-        print(f"Nothing has changed: all {len(plan.order)} stages are up to date.\n")
-        print(report.table(checked))
-        return 0
-    print(f"{len(plan.stages)} of {len(plan.order)} stages to run: {', '.join(plan.stages)}", flush=True)
     if chosen.plan:
-        return 0
+        return _run(begun, only_plan=True)
     HOME.mkdir(exist_ok=True)
     with (HOME / "flow.lock").open("w") as held:
         try:
@@ -57,7 +38,34 @@ def main() -> int:
         except BlockingIOError:
             print("error: another `python -m pipeline` runs in this project; wait for it, or end it", file=sys.stderr)
             return 1
-        return _flow(checked, plan, begun)
+        return _run(begun, only_plan=False)
+
+
+def _run(begun: float, only_plan: bool) -> int:
+    try:
+        checked = params.load()
+        if not only_plan:
+            crash.release_outputs()
+            for mended in lock.mend(BEFORE):
+                print(mended, flush=True)
+        check.run(checked)
+        for dropped in profiles.drop_others(checked):
+            print(f"dropped {dropped}, which params.yaml no longer names (DVC's cache keeps it)", flush=True)
+        versions.keep_inbox()
+        store = _missing(checked)
+        plan = graph.plan(forced=("register",) if store and not only_plan else ())
+    except Exception as error:
+        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        return 1
+    if store:
+        way = "`make run` or `dvc repro --single-item --force register` puts it there" if only_plan else "registering it again"
+        print(f"MLflow at {store} does not have the registered model, of which DVC knows nothing; {way}", flush=True)
+    if not plan.stages:
+        print(f"Nothing has changed: all {len(plan.order)} stages are up to date.\n")
+        print(report.table(checked))
+        return 0
+    print(f"{len(plan.stages)} of {len(plan.order)} stages to run: {', '.join(plan.stages)}", flush=True)
+    return 0 if only_plan else _flow(checked, plan, begun)
 
 
 def _missing(checked: params.Params) -> str | None:
@@ -75,15 +83,14 @@ def _flow(checked: params.Params, plan: graph.Plan, begun: float) -> int:
     signal.signal(signal.SIGINT, command.interrupt)
     from pipeline import flow  # Prefect reads its settings when it is imported
 
-    crash.release_outputs()
-    lock.remember(NOTE)
+    lock.keep(BEFORE)
     try:
         flow.run(checked, plan)
     except command.StageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     finally:
-        lock.order(NOTE, plan.order)
+        lock.order(BEFORE, plan.order)
     print(f"\nDone in {time.monotonic() - begun:.0f} s.\n")
     print(report.table(checked))
     return 0

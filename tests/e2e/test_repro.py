@@ -95,6 +95,16 @@ def test_a_flow_killed_in_label_in_train_and_in_a_protocol_goes_on_and_ends_with
     assert "Nothing has changed" in fresh.run("python", "-m", "pipeline")
 
 
+def test_a_lock_that_a_kill_cut_off_is_mended_and_nothing_is_made_again(project):
+    before = project.read("dvc.lock")[0]
+    (project.root / "dvc.lock").write_bytes(before[: len(before) // 2])
+    said = project.run("python", "-m", "pipeline")
+    assert "dvc.lock was cut off by a kill: put aside as .prefect/dvc.lock.cut" in said
+    assert "PSNR on val" not in said  # what train prints
+    assert project.read("dvc.lock") == [before]
+    assert "Nothing has changed" in project.run("python", "-m", "pipeline")
+
+
 def test_a_wrong_key_stops_before_any_compute(project):
     project.params({"train.batchsize": 3})
     said = project.run("python", "-m", "pipeline", fails=True)

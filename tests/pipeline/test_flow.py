@@ -42,9 +42,9 @@ def test_only_the_cpus_that_the_process_may_use_count():
 
 def test_the_flow_and_a_plain_dvc_repro_write_the_same_lock(toy, checked):
     plan = graph.plan()
-    lock.remember(toy / "note")
+    lock.keep(toy / ".prefect" / "before")
     flow.run(checked, plan)
-    lock.order(toy / "note", plan.order)
+    lock.order(toy / ".prefect" / "before", plan.order)
     by_flow = [(toy / name).read_bytes() for name in ("dvc.lock", "data.dvc")]
     (toy / "dvc.lock").unlink()
     subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet", "--force"], check=True)
