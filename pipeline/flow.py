@@ -21,6 +21,7 @@ from prefect.states import Crashed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from pipeline import command, graph
+from xraydenoise.data.workers import cores
 from xraydenoise.params import Params
 
 RANKING = Path("artifacts/compare/ranking.md")
@@ -34,7 +35,7 @@ def run(params: Params, plan: graph.Plan) -> None:
     free: queue.SimpleQueue[str] = queue.SimpleQueue()
     for device in devices:
         free.put(device)
-    workers = max(len(devices), cpus() // params.machine.threads, 1)
+    workers = max(len(devices), cores() // params.machine.threads, 1)
 
     remote = {f"download@{name}" for name, source in params.datasets.items() if source.kind == "kaggle"}  # a folder fails for good
 
@@ -73,11 +74,6 @@ def run(params: Params, plan: graph.Plan) -> None:
 
     close_crashed()
     flow(name="xraydenoise")(parent)()
-
-
-def cpus() -> int:
-    """The CPUs that this process may use: under a scheduler or taskset fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

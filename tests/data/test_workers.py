@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from xraydenoise.data.workers import AHEAD, Lost, each
+from xraydenoise.data.workers import AHEAD, Lost, cores, each
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
@@ -16,8 +16,8 @@ def test_no_item_needs_no_worker() -> None:
 
 def test_an_item_that_kills_its_process_or_hangs_is_lost_alone() -> None:
     items = ["1 + 1", "__import__('os').abort()", "2 + 2", "__import__('time').sleep(60)", "3 + 3"]
-    found = list(each(eval, items, workers=2, time_limit=5))
-    assert found == [2, Lost("crash", "its process died with exit code -6"), 4, Lost("timeout", "took more than 5 s"), 6]
+    found = list(each(eval, items, workers=2, time_limit=15))
+    assert found == [2, Lost("crash", "its process died with exit code -6"), 4, Lost("timeout", "took more than 15 s"), 6]
 
 
 def test_a_worker_that_was_killed_from_outside_costs_nothing(tmp_path: Path) -> None:
@@ -51,3 +51,14 @@ def test_few_items_are_taken_ahead_however_slowly_results_are() -> None:
 def test_what_the_function_raises_is_raised() -> None:
     with pytest.raises(TypeError, match="bad operand"):
         list(each(abs, ["x"], workers=1, time_limit=30))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system ties no process to a CPU")
+def test_only_the_cpus_that_the_process_may_use_count() -> None:
+    allowed = os.sched_getaffinity(0)
+    assert cores() == len(allowed)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        assert cores() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)

@@ -96,7 +96,7 @@ def decoded_in_a_child(paths: list[Path]) -> list[str]:
             child.stdin.write(f"{path}\n")
             child.stdin.flush()
             try:
-                line = lines.get(timeout=SECONDS + (30 if number == 0 else 1))  # its imports come first
+                line = lines.get(timeout=SECONDS + (120 if number == 0 else 1))  # its imports come first
             except queue.Empty:
                 line = "hung"
             outcomes.append(line.strip() or f"died with {child.wait(10)}")

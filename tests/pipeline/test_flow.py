@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,17 +26,6 @@ def checked():
             "pipeline": whole.pipeline.model_copy(update={"retry_delay": 0.1}),
         }
     )
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system ties no process to a CPU")
-def test_only_the_cpus_that_the_process_may_use_count():
-    allowed = os.sched_getaffinity(0)
-    assert flow.cpus() == len(allowed)
-    os.sched_setaffinity(0, {min(allowed)})
-    try:
-        assert flow.cpus() == 1
-    finally:
-        os.sched_setaffinity(0, allowed)
 
 
 def test_the_flow_and_a_plain_dvc_repro_write_the_same_lock(toy, checked):

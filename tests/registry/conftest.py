@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -149,6 +150,23 @@ class Project:
         return champion.register(opened, NAME, self.methods[0], verdict or self.verdict(), weighed, "0123", PICTURES, "# Model card\n")
 
 
+AT_ONCE = """
+import importlib, os, sys
+from xraydenoise.registry import store
+store.silence()
+importlib.import_module(sys.argv[1])  # beforehand, so that all arrive at the same time
+children = []
+for _ in range(16):
+    if (child := os.fork()) == 0:
+        with store.opened(sys.argv[2]) as opened:
+            run = opened.client.create_run(opened.experiment)
+            opened.client.set_terminated(run.info.run_id)
+        os._exit(0)
+    children.append(child)
+print({os.waitpid(child, 0)[1] for child in children})
+"""
+
+
 class Servers:
     """Real servers on loopback for as long as a test needs them."""
 
@@ -231,3 +249,14 @@ def project(empty: Project) -> Project:
     empty.evaluate("median")
     empty.compare({"dncnn": 2.0, "median": 0.0})
     return empty
+
+
+@pytest.fixture(scope="session")
+def sixteen() -> Callable[[str, str], tuple[str, str]]:
+    """Sixteen processes that write a run into an experiment at once, MLflow's `backend` imported beforehand: how they ended, and stderr."""
+
+    def sixteen(backend: str, experiment: str) -> tuple[str, str]:
+        ended = subprocess.run([sys.executable, "-c", AT_ONCE, backend, experiment], capture_output=True, text=True, check=True)
+        return ended.stdout, ended.stderr
+
+    return sixteen

@@ -24,22 +24,6 @@ MISSING = "no PostgreSQL on this machine" if not (INITDB and POSTGRES) else ""
 MISSING = MISSING or ("" if importlib.util.find_spec("psycopg2") else "psycopg2 is not installed")
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 
-AT_ONCE = """
-import os
-from xraydenoise.registry import store
-store.silence()
-import mlflow.store.tracking.rest_store
-children = []
-for _ in range(16):
-    if (child := os.fork()) == 0:
-        with store.opened("many") as opened:
-            run = opened.client.create_run(opened.experiment)
-            opened.client.set_terminated(run.info.run_id)
-        os._exit(0)
-    children.append(child)
-print({os.waitpid(child, 0)[1] for child in children})
-"""
-
 
 @pytest.fixture(scope="module")
 def postgresql(servers) -> Iterator[str]:
@@ -128,8 +112,7 @@ def test_a_project_is_mirrored_registered_loaded_and_rolled_back_on_a_server(pro
     assert not store.DATABASE.with_name("artifacts").exists()
 
 
-def test_sixteen_processes_that_ask_a_server_at_once_are_all_answered(project, shared):
-    ended = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, check=True)
-    assert (ended.stdout, ended.stderr) == ("{0}\n", "")
+def test_sixteen_processes_that_ask_a_server_at_once_are_all_answered(project, shared, sixteen):
+    assert sixteen("mlflow.store.tracking.rest_store", "many") == ("{0}\n", "")
     with store.opened("many") as opened:
         assert [run.info.status for run in opened.client.search_runs([opened.experiment])] == ["FINISHED"] * 16

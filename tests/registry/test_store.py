@@ -3,34 +3,15 @@
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from xraydenoise.registry import store
 
-AT_ONCE = """
-import os
-from xraydenoise.registry import store
-store.silence()
-import mlflow.store.tracking.sqlalchemy_store  # beforehand, so that all arrive at the same time
-children = []
-for _ in range(16):
-    if (child := os.fork()) == 0:
-        with store.opened("xraydenoise") as opened:
-            run = opened.client.create_run(opened.experiment)
-            opened.client.set_terminated(run.info.run_id)
-        os._exit(0)
-    children.append(child)
-print({os.waitpid(child, 0)[1] for child in children})
-"""
 
-
-def test_sixteen_processes_that_open_a_new_store_at_once_all_find_it_whole(fresh):
-    ended = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, check=True)
-    assert (ended.stdout, ended.stderr) == ("{0}\n", "")
+def test_sixteen_processes_that_open_a_new_store_at_once_all_find_it_whole(fresh, sixteen):
+    assert sixteen("mlflow.store.tracking.sqlalchemy_store", "xraydenoise") == ("{0}\n", "")
     with store.opened("xraydenoise") as opened:
         assert len(opened.client.search_runs([opened.experiment])) == 16
     assert [experiment for (experiment,) in rows("SELECT name FROM experiments")] == ["Default", "xraydenoise"]
