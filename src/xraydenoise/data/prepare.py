@@ -1,6 +1,5 @@
 """Files -> pictures at the working resolution: decoded, named by their content, scaled by area, a few at a time, on every core."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import xxhash
 from pydantic import Field, model_validator
 
 from xraydenoise import kinds
@@ -111,10 +111,14 @@ def scale(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def content_id(pixels: np.ndarray) -> str:
-    """16 hex digits of the native pixels and their shape: the same in every format and at every working resolution."""
-    digest = hashlib.sha256(f"{pixels.shape[0]}x{pixels.shape[1]}:".encode())
+    """16 hex digits of the native pixels and their shape: the same in every format and at every working resolution.
+
+    XXH3 of 64 bit (Collet 2019): among a million pictures any two collide with a chance of 3e-8, and it costs a twentieth of SHA-256,
+    which took as long as decoding a JPEG. It tells pictures apart, and withstands no forger.
+    """
+    digest = xxhash.xxh3_64(f"{pixels.shape[0]}x{pixels.shape[1]}:".encode())
     digest.update(np.ascontiguousarray(pixels, dtype="<u2").data)
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()
 
 
 def _attempt(path: Path, config: DecodeConfig) -> Prepared | tuple[str, str]:
