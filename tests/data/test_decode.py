@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -112,6 +113,18 @@ def test_a_tiff_of_packed_bits_keeps_every_level(bits: int, make_tiff) -> None:
 def test_a_tiff_of_signed_or_wide_integers_is_refused_since_its_full_scale_is_unknown(ramp: np.ndarray, make_tiff) -> None:
     assert refusal(make_tiff("a.tif", ramp, tags={339: 2})) == "depth"
     assert refusal(make_tiff("b.tif", ramp.astype(np.uint32))) == "depth"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_tiff_of_separate_planes_is_read_at_8_bit_and_refused_above(dtype: type, tmp_path: Path, ramp: np.ndarray) -> None:
+    plane = (ramp / {np.uint8: 257, np.uint16: 1, np.float32: 65535}[dtype]).astype(dtype)
+    tifffile.imwrite(tmp_path / "planar.tif", np.stack([plane] * 3), photometric="rgb", planarconfig="separate")
+    if dtype is np.uint8:
+        np.testing.assert_array_equal(decode(tmp_path / "planar.tif", LIMIT, voi=False).pixels, plane.astype(np.uint16) * 257)
+    else:
+        assert refusal(tmp_path / "planar.tif") == "planar"
+    tifffile.imwrite(tmp_path / "gray.tif", plane, photometric="minisblack", planarconfig="separate")  # one plane is no planes
+    assert decode(tmp_path / "gray.tif", LIMIT, voi=False).pixels.shape == plane.shape
 
 
 def test_a_tiff_with_a_jpeg_inside_is_refused_since_damage_would_pass_unseen(tmp_path: Path, ramp: np.ndarray) -> None:

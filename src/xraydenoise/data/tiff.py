@@ -48,7 +48,7 @@ def read(data: bytes, max_megapixels: float) -> tuple[np.ndarray, int]:
 
     Bits of 10, 12 and 14 are packed and come out whole. Strips and tiles that hold too little or cannot be unpacked are refused. Those
     that are not deflated have no checksum, so damage that leaves their length alone, such as a flipped bit, mostly passes unnoticed.
-    Raises Refused: colour, compression, damaged, depth, frames, too_large, truncated, unreadable.
+    Raises Refused: colour, compression, damaged, depth, frames, planar, too_large, truncated, unreadable.
     """
     try:
         tags, orientation_at = _tags(data)
@@ -59,11 +59,13 @@ def read(data: bytes, max_megapixels: float) -> tuple[np.ndarray, int]:
     check_size(tags[HEIGHT][0], tags[WIDTH][0], max_megapixels)
     if _one(tags, COMPRESSION, 1) not in COMPRESSIONS:
         raise Refused("compression", f"TIFF of compression {tags[COMPRESSION][0]}; save it with none, LZW or deflate")
+    bits, samples = _one(tags, BITS, 1), _one(tags, SAMPLES, 1)
+    if bits > 8 and samples > 1 and _one(tags, PLANAR, 1) == 2:  # OpenCV would hand out memory that it never wrote
+        raise Refused("planar", f"TIFF of {samples} separate planes of {bits} bit; save it interleaved (PlanarConfiguration 1), or gray")
     _check_chunks(data, tags, max_megapixels)
     content = bytearray(data)
     if orientation_at is not None:  # OpenCV would turn the picture by it, at 8 bit alone
         content[orientation_at] = 1
-    bits = _one(tags, BITS, 1)
     if bits > 8:
         return _deep(opencv.pixels(content), bits, white_is_zero=_one(tags, PHOTOMETRIC, 1) == 0)
     if _one(tags, SAMPLE_FORMAT, 1) == SIGNED:
