@@ -1,8 +1,10 @@
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from skimage.restoration import estimate_sigma
 
 from xraydenoise.data import card
 
@@ -66,6 +68,29 @@ def test_the_noise_level_is_that_of_the_pictures(described: dict) -> None:
     noise = described["datasets"]["inbox"]["noise"]
     assert noise["largest"] == pytest.approx(0.05, rel=0.1)
     assert noise["median"] == pytest.approx(0.035, rel=0.1)
+
+
+@pytest.mark.parametrize("border", [0.0, 0.3, 1.0])
+def test_a_constant_border_of_any_brightness_leaves_the_noise_level_as_it_is(border: float) -> None:
+    noisy = np.random.default_rng(0).normal(0.5, 0.02, (256, 256))
+    noisy[:, 100:] = border  # 60 % of the picture
+    stored = (np.rint(noisy * 65535) / 65535).astype(np.float32)
+    assert card.noise_level(stored) == pytest.approx(0.02, rel=0.05)
+
+
+def test_the_noise_level_is_that_of_scikit_image_where_nothing_is_constant() -> None:
+    noisy = np.random.default_rng(0).normal(0.5, 0.02, (200, 133)).astype(np.float32)
+    assert card.noise_level(noisy) == pytest.approx(float(estimate_sigma(noisy)), rel=1e-3)
+
+
+def test_a_picture_in_which_nothing_varies_has_no_noise() -> None:
+    assert card.noise_level(np.full((64, 64), 0.7, np.float32)) == 0
+
+
+def test_the_page_says_of_how_many_pictures_the_noise_was_measured(described: dict) -> None:
+    assert "measured" not in card.readable(described)
+    described["datasets"]["inbox"]["pictures"] = 500
+    assert re.search(r"\| noise level \| median \S+, largest \S+ of 2 measured \|", card.readable(described))
 
 
 def test_a_dataset_without_a_picture_is_there_and_empty(described: dict) -> None:
