@@ -1,26 +1,21 @@
 """Any tree of images on this machine, as the inbox; an `images.csv` in any of its folders says whose they are."""
 
-import csv
-import io
 import os
 import re
 import shutil
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pandas as pd
 
-from xraydenoise.data import dicom, sources
+from xraydenoise.data import dicom, sources, table
 from xraydenoise.data.sources import NAMED, ascii_name
 from xraydenoise.progress import progress
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".dcm"})
-SILENT = frozenset({".csv", ".dvc"})  # besides README.md and hidden files, what a folder may hold and no one takes for an image
-TABLE = "images.csv"
+SILENT = frozenset({".dvc"})  # besides tables, README.md and hidden files, what a folder may hold and no one takes for an image
 OUTSIDE = "outside"  # reason of a link that leaves the folder
-REQUIRED = ("file", "patient_id")  # columns of the table; view, label, licence and origin may follow
-OPTIONAL = ("view", "label", "licence", "origin")
 ISBI = frozenset({"TrainingData", "Test1Data", "Test2Data"})  # below RawImage, the folders of the ISBI 2015 cephalogram challenge 1
 COUNT = re.compile(r"^\s*(?:-\s+)?nfiles:\s*(\d+)\s*$", re.MULTILINE)  # the one number that is needed of a .dvc file
 
@@ -51,14 +46,17 @@ class Config(sources.Source):
     def fetch(self, destination: Path) -> pd.DataFrame:
         """Copy every image below `path`; what cannot be read is listed with its reason, and other files are named in one printed line."""
         root = Path(os.path.normpath(self.path))
-        files, told = self._listed(root)
+        files, tables = self._listed(root)
+        told = {file: row for one in tables for file, row in one.rows.items()}
         images = [file for file, refused in files.items() if file in told or refused or is_image(file)]
-        others = [file for file in files.keys() - set(images) if file.suffix not in SILENT and file.name != "README.md"]
-        sources.tell_left_out(root, others, "are not images")
+        silent = {file for file in files if file.suffix in SILENT or file.name == "README.md" or table.is_table(file)}
+        sources.tell_left_out(root, files.keys() - set(images) - silent, "are not images")
+        for one in tables:
+            one.tell_ignored()
         sources.check_space(destination, sum(file.stat().st_size for file in images if files[file] is None))
         rows: list[sources.Row] = []
         for file in progress(images, f"copying {root.name}", total=len(images)):
-            row = told.get(file, dict.fromkeys((*REQUIRED, *OPTIONAL)))
+            row = told.get(file, table.EMPTY)
             layout = isbi(file)
             path = sources.place(file.relative_to(root))
             refused = files[file] or copy(file, destination / path)
@@ -76,22 +74,15 @@ class Config(sources.Source):
             )
         return sources.listing(rows)
 
-    def _listed(self, root: Path) -> tuple[dict[Path, Fault | None], dict[Path, dict[str, str | None]]]:
-        """Every file with what keeps it from being read, and the table's row of those that have one."""
+    def _listed(self, root: Path) -> tuple[dict[Path, Fault | None], list[table.Table]]:
+        """Every file with what keeps it from being read, and every table."""
         if not self.path.is_dir():
             raise FileNotFoundError(f"{self.path}: is no folder; make it, or correct the dataset's path in params.yaml")
         files = dict(walk(root))
         for file, fault in files.items():
             if file.suffix == ".dvc" and fault is None:
                 check_versioned(file)
-        told: dict[Path, dict[str, str | None]] = {}
-        listed: dict[Path, Path] = {}  # file -> its table
-        for table in (file for file in files if file.name == TABLE and files[file] is None):
-            for path, row in read_table(table, files):
-                if path in told:
-                    raise ValueError(f"{table}: {ascii_name(path)} is listed in {listed[path]} too; remove one of the rows")
-                told[path], listed[path] = row, table
-        return files, told
+        return files, table.read_all((file for file, fault in files.items() if fault is None and table.is_table(file)), files)
 
 
 def walk(root: Path) -> Iterator[tuple[Path, Fault | None]]:
@@ -161,41 +152,3 @@ def check_versioned(versioned: Path) -> None:
     found = sum(len(files) for _, _, files in os.walk(data))
     if data.is_dir() and counts and found < counts[0]:
         raise ValueError(f"{data}: holds {found} of the {counts[0]} files in {versioned}; {way}, or `dvc add {data}` if you took them away")
-
-
-def read_table(table: Path, files: Container[Path]) -> Iterator[tuple[Path, dict[str, str | None]]]:
-    """Each listed file, which must be one of `files`, and its row, empty cells as None.
-
-    Raises ValueError or FileNotFoundError naming the table, the line and the file.
-    """
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{table}: byte {error.start} is not UTF-8; save the table as CSV in UTF-8") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    seen = set()
-    for cells in rows(reader, table):
-        name = (cells["file"] or "").strip()
-        path = Path(os.path.normpath(table.parent / name))
-        line = f"{table}: line {reader.line_num}: {name!r}"
-        if path not in files:
-            raise FileNotFoundError(f"{line} is not there; put it back (`dvc pull` if DVC holds it), or remove the row")
-        if path in seen:
-            raise ValueError(f"{line} is listed twice; remove one row")
-        seen.add(path)
-        yield path, {key: (cells.get(key) or "").strip() or None for key in (*REQUIRED, *OPTIONAL)}
-
-
-def rows(reader: "csv.DictReader[str]", table: Path) -> Iterator[dict[str, str]]:
-    """The rows of a table that has the columns it must have. Raises ValueError naming the table, and the line where a row begins."""
-    begin = 1
-    try:
-        if missing := set(REQUIRED) - set(reader.fieldnames or ()):
-            raise ValueError(f"{table}: has no column {', '.join(sorted(missing))}; found {', '.join(reader.fieldnames or ['nothing'])}")
-        begin = reader.line_num + 1
-        for cells in reader:
-            yield cells
-            begin = reader.line_num + 1
-    except csv.Error as error:
-        way = "close the quote that opens there, or double a quote that is part of a cell"
-        raise ValueError(f"{table}: line {begin}: {error}; {way}") from error
