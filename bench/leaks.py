@@ -20,6 +20,7 @@ import numpy as np
 
 from xraydenoise.data import duplicates, prepare
 from xraydenoise.data.decode import decode
+from xraydenoise.data.picture import FULL_SCALE
 from xraydenoise.data.sources import phantom
 from xraydenoise.progress import progress
 
@@ -27,7 +28,7 @@ FOLDER = Path(__file__).parents[2] / "shared/radiographs"
 PHANTOMS, PHANTOM_SIZE = 100, 512  # px
 SIZES = (256, 512, 1024)  # px, working sizes
 MEGAPIXELS = 64.0
-KINDS = {"renamed": 20, "lossless": 20, "jpeg": 40, "resized": 40, "turned": 40, "combined": 40}  # copies planted
+KINDS = {"renamed": 10, "lossless": 10, "negative": 20, "jpeg": 40, "resized": 40, "turned": 40, "combined": 40}  # copies planted
 SMALLEST, LARGEST = 0.5, 2.0  # times the width and height
 WORST, BEST = 50, 95  # JPEG quality
 MANY = 20_000
@@ -45,7 +46,8 @@ def resized(pixels: np.ndarray, factor: float, rng: np.random.Generator) -> np.n
 
 
 def plant(path: Path, kind: str, number: int, folder: Path) -> Path:
-    """Write a copy of `path` into `folder` under another name; every fourth combined one is at the worst of all ends at once."""
+    """Write a copy of `path` into `folder` under another name; every second combined one is a negative, every fourth at the worst of
+    all ends at once."""
     rng = np.random.default_rng([0, number])
     if kind == "renamed":
         return Path(shutil.copyfile(path, folder / f"{number:03d}{path.suffix}"))
@@ -55,6 +57,8 @@ def plant(path: Path, kind: str, number: int, folder: Path) -> Path:
         pixels = resized(pixels, SMALLEST if worst else SMALLEST * (LARGEST / SMALLEST) ** rng.uniform(), rng)
     if kind in ("turned", "combined"):
         pixels = turned(pixels, int(rng.integers(1, 8)))
+    if kind == "negative" or (kind == "combined" and number % 2):
+        pixels = FULL_SCALE - pixels
     target = folder / f"{number:03d}{'.jpg' if kind in ('jpeg', 'combined') else '.png' if kind == 'resized' else '.tif'}"
     quality = WORST if worst else int(rng.integers(WORST, BEST + 1))
     stored = np.rint(pixels / 257).astype(np.uint8) if target.suffix == ".jpg" else pixels
@@ -102,7 +106,7 @@ def speed(folder: Path) -> dict[str, object]:
     picture = rng.integers(0, 65536, (512, 512), dtype=np.uint16)
     started = time.perf_counter()
     for _ in range(100):
-        duplicates.signature(picture)
+        duplicates.signature(picture, 16)
     one = (time.perf_counter() - started) * 10  # ms
     mapped = np.load(path, mmap_mode="r")
     duplicates.pairs(mapped[:1000])  # the threads of the matrix product start

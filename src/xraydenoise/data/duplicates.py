@@ -1,12 +1,12 @@
-"""The same radiograph again, re-encoded, resized or turned, told from thousands of others that all look alike, by its long waves.
+"""The same radiograph again, re-encoded, resized, turned or inverted, told from thousands of others that all look alike, by its long waves.
 
 A picture is scaled by area to 32 x 32 px and taken apart into cosine waves (DCT-II) as pHash does (Zauner, "Implementation and
 Benchmarking of Perceptual Image Hash Functions", 2010), but the waves keep their amplitudes. What all chests share lies in the longest:
 over 178 real ones the amplitude falls as frequency^-1.66. So each is weighted by frequency^1.5, and a square root then evens out strong
 and weak ones, as in image retrieval (Perronnin, Sanchez and Mensink, "Improving the Fisher Kernel", ECCV 2010), so that no collimator's
 edge and no marker outweighs the rest. Two pictures are one where the cosine of their signatures reaches `THRESHOLD` at one of the eight
-turns of a square. Offset and gain of the intensities drop out, and the weights are constants: a pair's likeness depends on nothing
-but the pair. Measured by bench/leaks.py.
+turns of a square, whatever its sign: an export that ignores MONOCHROME1 is the negative of its original. Offset and gain of the
+intensities drop out, and the weights are constants: a pair's likeness depends on nothing but the pair. Measured by bench/leaks.py.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ SIDE = 32  # px of the thumbnail
 KEPT = 24  # waves kept across and down; the shortest eight are where JPEG and resampling leave their traces
 LENGTH = KEPT**2  # of a signature; the constant wave keeps its place and is always 0
 THRESHOLD = 0.94  # 256 px or more, halved and at JPEG quality 50: .976 at the least; other chests: .573 at the most of 15,753 pairs
-FLAT = FULL_SCALE / 255 / 2  # standard deviation, half a level of 8 bit; a thumbnail below it holds nothing that re-encoding keeps
+FLAT = 0.6  # standard deviation, levels of the stored depth; rounding makes an edge between two levels of any slope: 0.5 at the most
 BLOCK = 512  # signatures a side of the square that is compared at once, whose cosines take 1 MB a turn
 ROUNDING = 1e-4  # more than single precision loses over LENGTH products; what comes so near is computed again in double
 
@@ -35,6 +35,7 @@ _transposed = _place[(KEPT * _across + _down).ravel()[_order]]  # signature[_tra
 _signs = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])
 # Left-right, top-bottom, both; then transposed first, and the same three: names as jpegtran's.
 TURNS = ("upright", "mirrored", "flipped", "half turn", "transposed", "quarter turn right", "quarter turn left", "transverse")
+NEGATIVE = "negative, "  # stands before the turn where white and black are exchanged, too
 
 
 class Pair(NamedTuple):
@@ -42,20 +43,28 @@ class Pair(NamedTuple):
 
     first: int
     second: int  # greater than first
-    similarity: float  # cosine of the signatures at the best of the eight turns
-    turn: str  # one of TURNS: what makes the first into the second
+    similarity: float  # cosine of the signatures, without its sign, at the best of the eight turns
+    turn: str  # one of TURNS, or NEGATIVE and one: what makes the first into the second
 
 
-def signature(pixels: np.ndarray) -> np.ndarray:
-    """uint16 (H, W) -> float32 (LENGTH,) of norm 1, or all 0 for a picture that is flat at 32 x 32 px and so is like no other."""
+def signature(pixels: np.ndarray, bits: int) -> np.ndarray:
+    """uint16 (H, W) -> float32 (LENGTH,) of norm 1, or all 0 for a picture that is flat at 32 x 32 px and so is like no other.
+
+    `bits` is the depth of the file, 8 or more: 500 of 65536 levels are a dim picture, and 2 of 256 are none.
+    """
     small = cv2.resize(pixels.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     small = small - small.mean()  # the constant wave is large, and would cost the others their last digits
-    if small.std() < FLAT:
+    if small.std() < FLAT * FULL_SCALE / (2 ** min(bits, 16) - 1):  # real numbers of 32 or 64 bit have been rounded to 16
         return np.zeros(LENGTH, np.float32)
     waves = cv2.dct(small)[:KEPT, :KEPT].ravel()[_order]
     even = np.sign(waves) * np.sqrt(np.abs(waves) * _weights)
     scaled: np.ndarray = even / np.linalg.norm(even)
     return scaled
+
+
+def flat(signatures: np.ndarray) -> int:
+    """How many of `signatures` are all 0: pictures that are compared with no other."""
+    return len(signatures) - int(np.any(signatures, axis=1).sum())
 
 
 def pairs(signatures: np.ndarray, threshold: float = THRESHOLD) -> list[Pair]:
@@ -73,7 +82,7 @@ def nearest(signatures: np.ndarray, labels: Sequence[str], count: int) -> list[P
     best: list[Pair] = []
     for top, left, alike in _blocks(signatures):
         alike[codes[top : top + len(alike), None] == codes[None, left : left + alike.shape[1]]] = -np.inf
-        enough = best[-1].similarity - ROUNDING if len(best) == count else -1 - ROUNDING
+        enough = best[-1].similarity - ROUNDING if len(best) == count else -ROUNDING
         rows, columns = np.nonzero(alike >= enough)
         if len(rows) > 2 * count:  # twice as many as are asked for, so that rounding cannot lose one
             kept = np.argpartition(alike[rows, columns], -2 * count)[-2 * count :]
@@ -84,7 +93,7 @@ def nearest(signatures: np.ndarray, labels: Sequence[str], count: int) -> list[P
 
 
 def _blocks(signatures: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
-    """(row, column, float32 cosines at the best turn), square by square of the upper triangle; what is not above the diagonal is -inf."""
+    """(row, column, float32 similarities), square by square of the upper triangle; what is not above the diagonal is -inf."""
     for top in range(0, len(signatures), BLOCK):
         upright = np.asarray(signatures[top : top + BLOCK])
         turned = _quarters(upright), _quarters(upright[:, _transposed])
@@ -101,9 +110,9 @@ def _quarters(signatures: np.ndarray) -> np.ndarray:  # (N, LENGTH) -> (4, N, LE
 
 
 def _best_flip(parts: np.ndarray) -> np.ndarray:  # (4, N, M) -> (N, M)
-    """The largest of the four sums that `_signs` makes of a product's quarters."""
-    plain = parts[0] + parts[3] + np.abs(parts[1] + parts[2])  # upright, half turn
-    odd = parts[0] - parts[3] + np.abs(parts[1] - parts[2])  # flipped, mirrored
+    """The largest of the four sums that `_signs` makes of a product's quarters, without its sign: max |a + b|, |a - b| is |a| + |b|."""
+    plain = np.abs(parts[0] + parts[3]) + np.abs(parts[1] + parts[2])  # upright, half turn
+    odd = np.abs(parts[0] - parts[3]) + np.abs(parts[1] - parts[2])  # flipped, mirrored
     best: np.ndarray = np.maximum(plain, odd)
     return best
 
@@ -115,5 +124,6 @@ def _exact(signatures: np.ndarray, first: np.ndarray, second: np.ndarray) -> Ite
         one, other = (np.asarray(signatures[index[chosen]], dtype=np.float64) for index in (first, second))
         parts = [(turned * other).reshape(len(other), 4, -1).sum(axis=2) for turned in (one, one[:, _transposed])]
         cosines = np.hstack([part @ _signs.T for part in parts])  # (pairs, 8)
-        for i, j, turn, cosine in zip(first[chosen], second[chosen], cosines.argmax(axis=1), cosines.max(axis=1), strict=True):
-            yield Pair(int(i), int(j), float(cosine), TURNS[turn])
+        best = np.abs(cosines).argmax(axis=1)
+        for i, j, turn, cosine in zip(first[chosen], second[chosen], best, cosines[np.arange(len(best)), best], strict=True):
+            yield Pair(int(i), int(j), abs(float(cosine)), (NEGATIVE if cosine < 0 else "") + TURNS[turn])

@@ -89,7 +89,7 @@ def prepare(path: Path, config: DecodeConfig) -> Prepared:
     return Prepared(
         content_id(picture.pixels),
         pixels,
-        signature(pixels),
+        signature(pixels, picture.bits),
         height,
         width,
         picture.bits,

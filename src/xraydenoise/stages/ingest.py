@@ -193,7 +193,7 @@ def prove(groups: dict[str, str], found: list[Pair], signatures: Any) -> None:
         Near(pair.similarity, where[pair.first], where[pair.second], f"{split[pair.first]}, {split[pair.second]}")
         for pair in duplicates.nearest(signatures, split, leakage.NEAREST)
     ]
-    proof = leakage.prove(images, groups, found, near, duplicates.THRESHOLD)
+    proof = leakage.prove(images, groups, found, near, duplicates.THRESHOLD) | {"too_flat_to_compare": duplicates.flat(signatures)}
     (OUT / "leakage.json").write_text(json.dumps(proof, indent=1) + "\n", encoding="utf-8")
     if proof["leaks"]:
         raise ValueError(f"ingest: {len(proof['leaks'])} leaks between splits, the first: {proof['leaks'][0]}; all: {OUT / 'leakage.json'}")

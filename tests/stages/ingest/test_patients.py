@@ -78,6 +78,7 @@ def test_the_proof_names_the_test_set_and_the_most_alike_pair_across_splits(proj
         "patients": tested["patient"].nunique(),
         "identity": splits.identity(tested["image"]),
     }
+    assert proof["too_flat_to_compare"] == 0
     first = proof["nearest_across_splits"][0]
     assert 0 < first["similarity"] < proof["threshold"]
     assert len(set(first["splits"].split(", "))) == 2
