@@ -28,7 +28,7 @@ class Downloads(Table):
     """One row a file of a downloaded dataset; `path` is relative to the dataset's folder."""
 
     path: Series[str] = pa.Field(unique=True)
-    patient: Series[str] = pa.Field(nullable=True)  # null: the decoder must find it (DICOM) or take the file's name
+    patient: Series[str] = pa.Field(nullable=True)  # null: the decoder must find it (DICOM) or take the picture itself
     view: Series[str] = pa.Field(nullable=True)
     label: Series[str] = pa.Field(nullable=True)
     licence: Series[str]

@@ -60,7 +60,7 @@ def run(params: Params) -> None:
     own = [(patient, patient) for patient in images["patient"]]
     groups = splits.join([*own, *((pair.first_patient, pair.second_patient) for pair in found)])
     warn(found)
-    split = splits.assign(groups, params.seed, params.ingest.split.model_dump())
+    split = splits.assign(deciding(journal, groups, params), params.seed, params.ingest.split.model_dump())
     images["patient"] = images["patient"].map(groups)
     images["split"] = images["patient"].map(split)
     contracts.write(images, OUT / "manifest.parquet", contracts.Images)
@@ -158,13 +158,19 @@ def entry(file: dict[str, Any], found: prepare.Prepared, patient: str) -> dict[s
 
 
 def patient_of(file: dict[str, Any], result: prepare.Prepared) -> str:
-    """The manifest's patient, else DICOM's, else the file itself: its path without the suffix."""
-    if file["patient"] is not None:
-        return str(file["patient"])
-    path = Path(file["path"])
-    own = path if path.suffix[1:].isdigit() else path.with_suffix("")  # the last number of a UID is no suffix
-    # A hashed PatientID is the same person in every dataset; a file's name is not.
-    return result.patient or f"{file['source']}:{own.as_posix()}"
+    """The manifest's patient, else DICOM's, else the picture itself: its path may change."""
+    return file["patient"] or result.patient or f"picture-{result.image}"
+
+
+def deciding(journal: Journal, groups: dict[str, str], params: Params) -> dict[str, str]:
+    """Name -> group, of the names whose hashes decide where each group stands (splits.assign): one a file.
+
+    In a folder it is the PatientID where there is one, as an images.csv that comes later must not move who is trained on towards test.
+    Datasets whose source names the patients have named them so from the start.
+    """
+    folders = {name for name, source in params.datasets.items() if source.kind == "folder"}
+    told = (row for row in journal.read() if "patient" in row)
+    return {(row["source"] in folders and row["dicom_patient"]) or row["patient"]: groups[row["patient"]] for row in told}
 
 
 def quarantined(journal: Journal, contradicted: "pd.Series[str]") -> pd.DataFrame:

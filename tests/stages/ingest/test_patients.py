@@ -39,9 +39,23 @@ def test_a_file_without_a_patient_counts_as_its_own_and_this_is_said(project: An
         path = Path("inbox/images") / f"{name}.png"
         path.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(path), np.random.default_rng(len(name) + ord(name[0]) + ord(name[2])).integers(0, 255, (80, 80), dtype=np.uint8))
-    project.run(seed=4)
-    assert sorted(project.images()["patient"]) == ["inbox:files/images/a/1", "inbox:files/images/b/1", "inbox:files/images/b/2"]
+    project.run(seed=15)
+    assert list(project.images()["patient"]) == [f"picture-{image}" for image in project.images()["image"]]
     assert "3 files name no patient, so each counts as its own; an images.csv" in capsys.readouterr().out
+
+
+def test_a_file_without_a_patient_stays_in_its_split_when_it_is_moved_or_renamed(project: Any, chests: phantom.Config) -> None:
+    for number in range(8):
+        project.scan(f"{number}.dcm", number, "")
+    project.run(chests=chests)
+    before = project.images().set_index("image")["split"]
+    Path("inbox/images").rename("inbox/moved")
+    Path("inbox/images").mkdir()
+    Path("inbox/moved").rename("inbox/images/2026")
+    for number in range(8):
+        Path(f"inbox/images/2026/{number}.dcm").rename(f"inbox/images/2026/chest{number}")
+    project.run(chests=chests)
+    assert project.images().set_index("image")["split"].to_dict() == before.to_dict()
 
 
 def test_patients_of_one_name_in_two_datasets_are_two(project: Any, chests: phantom.Config) -> None:
@@ -126,15 +140,29 @@ def test_two_patients_of_a_table_whose_files_are_one_dicom_patients_are_one(proj
     assert sorted(project.images().query("source == 'inbox'")["patient"]) == ["inbox:P0", "inbox:P0", "inbox:P2"]
 
 
-def test_a_table_that_names_every_file_of_a_dicom_patient_alike_moves_nobody(project: Any, chests: phantom.Config) -> None:
-    for number in range(8):
+def test_a_table_that_comes_later_and_names_every_dicom_patient_anew_moves_nobody(project: Any, chests: phantom.Config) -> None:
+    for number in range(12):
         project.scan(f"{number}.dcm", number, f"MRN{number}")
-    Path("inbox/images/images.csv").write_text("file,patient_id\n" + "".join(f"{number}.dcm,P{number}\n" for number in range(8)))
     project.run(chests=chests)
-    table = project.images().query("source == 'inbox'")
-    alone = splits.assign({patient: patient for patient in project.images()["patient"]}, 3, project.params().ingest.split.model_dump())
-    assert list(table["split"]) == [alone[f"inbox:P{number}"] for number in range(8)]
+    before = project.images()
+    Path("inbox/images/images.csv").write_text("file,patient_id\n" + "".join(f"{number}.dcm,P{number}\n" for number in range(12)))
+    project.run(chests=chests)
+    after = project.images()
+    assert list(after["split"]) == list(before["split"])
+    assert set(after.query("source == 'inbox'")["patient"]) == {f"inbox:P{number}" for number in range(12)}
     assert json.loads(Path("artifacts/ingest/leakage.json").read_text())["pairs"] == []
+
+
+def test_a_table_that_comes_later_and_joins_dicom_patients_moves_nobody_towards_test(project: Any, chests: phantom.Config) -> None:
+    for number in range(12):
+        project.scan(f"{number}.dcm", number, f"MRN{number}")
+    project.run(chests=chests)
+    before = [contracts.SPLITS.index(split) for split in project.images()["split"]]
+    Path("inbox/images/images.csv").write_text("file,patient_id\n" + "".join(f"{number}.dcm,P{number // 2}\n" for number in range(12)))
+    project.run(chests=chests)
+    after = [contracts.SPLITS.index(split) for split in project.images()["split"]]
+    assert all(new <= old for old, new in zip(before, after, strict=True))
+    assert after != before
 
 
 def test_files_without_a_patient_that_are_named_by_a_uid_are_not_one_patient(project: Any, chests: phantom.Config) -> None:
