@@ -55,6 +55,7 @@ class Images(Table):
     spacing: Series[float] = pa.Field(nullable=True)  # mm a pixel at the working resolution
     burned_in: Series[bool]  # whether the file's header says that text is part of the pixels
     dicom_patient: Series[str] = pa.Field(nullable=True)  # the header's PatientID, hashed, whatever else names the patient
+    dicom_study: Series[str] = pa.Field(nullable=True)  # its StudyInstanceUID, hashed: a study is of one patient
     named: Series[bool]  # whether metadata name the patient; else the file counts as one
     offset: Series[int] = pa.Field(ge=0)  # first pixel in the flat store
     height: Series[int] = pa.Field(ge=1)  # px, at the working resolution

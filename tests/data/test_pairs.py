@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from xraydenoise.data import pairs
 from xraydenoise.data.journal import Journal
@@ -22,7 +23,9 @@ def test_copies_complete_each_other_and_labels_that_contradict_each_other_are_no
     assert contradicted.to_dict() == {"torn": "clear, opacity"}
 
 
-def test_each_patient_of_one_patient_id_is_paired_with_the_first_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("how", "column"), [("patient_id", "dicom_patient"), ("study", "dicom_study")])
+def test_each_patient_of_one_patient_id_or_study_is_paired_with_the_first_once(tmp_path: Path, how: str, column: str) -> None:
+    none = {"dicom_patient": None, "dicom_study": None}
     with Journal(tmp_path / "journal", "key") as journal:
         for file, patient, header in [
             ("1", "a", "x"),
@@ -32,6 +35,6 @@ def test_each_patient_of_one_patient_id_is_paired_with_the_first_once(tmp_path: 
             ("5", "b", "x"),
             ("6", "d", None),
         ]:
-            journal.append({"source": "s", "file": file, "reason": "duplicate", "patient": patient, "dicom_patient": header})
+            journal.append({"source": "s", "file": file, "reason": "duplicate", "patient": patient, **none, column: header})
         journal.append({"source": "s", "file": "7", "reason": "empty"})
-    assert [pair[1:] for pair in pairs.namesakes(journal)] == [(None, None, "s/1", "s/2", "a", "b")]
+    assert list(pairs.namesakes(journal)) == [pairs.Pair(how, None, None, "s/1", "s/2", "a", "b")]

@@ -62,4 +62,4 @@ def _raster(data: bytes, max_megapixels: float) -> Picture:
         raise Refused("not_an_image", f"begins with {data[:8].hex(' ')}; expected PNG, JPEG, BMP, TIFF or DICOM")
     real, high = pixels.dtype.kind == "f", 2**bits - 1
     scaled = rescale_unit(gray(pixels, 1)) if real else rescale(gray(pixels, high), 0, high)
-    return Picture(scaled, bits, spacing=None, patient=None, view=None, burned_in=False)
+    return Picture(scaled, bits, spacing=None, patient=None, study=None, view=None, burned_in=False)

@@ -18,6 +18,7 @@ class Picture:
     bits: int  # stored depth of the file
     spacing: float | None  # mm a pixel
     patient: str | None  # as the file's header tells, hashed
+    study: str | None  # the same of the examination it was taken in
     view: str | None
     burned_in: bool  # the header says that text is written into the pixels, such as the patient's name
 

@@ -62,6 +62,7 @@ class Prepared:
     bits: int
     spacing: float | None  # mm a pixel, native
     patient: str | None
+    study: str | None
     view: str | None
     burned_in: bool  # whether the header says that text is part of the pixels
 
@@ -95,6 +96,7 @@ def prepare(path: Path, config: DecodeConfig) -> Prepared:
         picture.bits,
         picture.spacing,
         picture.patient,
+        picture.study,
         picture.view,
         picture.burned_in,
     )

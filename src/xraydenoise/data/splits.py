@@ -25,7 +25,7 @@ def assign(groups: Mapping[str, str], seed: int, shares: Mapping[str, float]) ->
         raise ValueError(
             f"found {len(set(groups.values()))} patients; train, val and test need one each, so at least 3: "
             "add pictures of other patients (inbox/images), or name the patients apart in images.csv (DICOM files of one PatientID "
-            "stay one patient: remove an ID that is a placeholder)"
+            "or StudyInstanceUID stay one patient: remove one that is a placeholder)"
         )
     chosen = _chosen(groups, seed, shares)
     if empty := [split for split in SPLITS if split not in chosen.values()]:

@@ -153,13 +153,14 @@ def entry(file: dict[str, Any], found: prepare.Prepared, patient: str) -> dict[s
         "spacing": None if native is None else native * max(found.native_height, found.native_width) / max(found.pixels.shape),
         "burned_in": found.burned_in,
         "dicom_patient": found.patient,
-        "named": file["patient"] is not None or found.patient is not None,
+        "dicom_study": found.study,
+        "named": any(name is not None for name in (file["patient"], found.patient, found.study)),
     }
 
 
 def patient_of(file: dict[str, Any], result: prepare.Prepared) -> str:
-    """The manifest's patient, else DICOM's, else the picture itself: its path may change."""
-    return file["patient"] or result.patient or f"picture-{result.image}"
+    """The manifest's patient, else DICOM's or else its study, else the picture itself: its path may change."""
+    return file["patient"] or result.patient or result.study or f"picture-{result.image}"
 
 
 def deciding(journal: Journal, groups: dict[str, str], params: Params) -> dict[str, str]:
@@ -182,12 +183,16 @@ def quarantined(journal: Journal, contradicted: "pd.Series[str]") -> pd.DataFram
 
 
 def warn(found: list[Pair]) -> None:
-    """Tell which patients were joined though a table names them apart: a PatientID may be a placeholder."""
-    if apart := [pair for pair in found if pair.how == leakage.PATIENT_ID]:
-        print(
-            f"ingest: {len(apart)} patients are joined to others of the same DICOM PatientID, though images.csv names them apart "
-            f"(the first: {apart[0].first}, {apart[0].second}); where that PatientID is a placeholder, remove it from the files"
-        )
+    """Tell which patients were joined though they are named apart: what joined them may be a placeholder."""
+    for how, entry, other in (
+        (leakage.PATIENT_ID, "PatientID", "images.csv names"),
+        (leakage.STUDY, "StudyInstanceUID", "images.csv or PatientID names"),
+    ):
+        if apart := [pair for pair in found if pair.how == how]:
+            print(
+                f"ingest: {len(apart)} patients are joined to others of the same DICOM {entry}, though {other} them apart "
+                f"(the first: {apart[0].first}, {apart[0].second}); where that {entry} is a placeholder, remove it from the files"
+            )
 
 
 def prove(groups: dict[str, str], found: list[Pair], signatures: Any) -> None:

@@ -102,6 +102,13 @@ def test_the_patient_is_hashed_and_the_same_in_every_file(make_dicom) -> None:
     assert "Doe" not in first
 
 
+def test_the_study_is_hashed_and_told_beside_the_patient(make_dicom) -> None:
+    pictures = [decode(make_dicom(levels(12), bits=12, StudyInstanceUID=study), LIMIT, voi=False) for study in ("1.2.3", "1.2.4", "")]
+    first, second, none = (picture.study for picture in pictures)
+    assert first != second
+    assert (none, first[:6], "1.2.3" in first) == (None, "study-", False)
+
+
 @pytest.mark.parametrize(
     "name", ["", "ANONYMOUS", "Anonymized", "anon", "0000", "XXX", "N/A", "Unknown", "no id", "PatientID", "De-identified"]
 )

@@ -44,8 +44,8 @@ class Project:
     def quarantine(self) -> pd.DataFrame:
         return contracts.read(Path("artifacts/ingest/quarantine.parquet"), contracts.Quarantine)
 
-    def scan(self, name: str, number: int, patient: str) -> None:
-        """A radiograph of its own in the inbox, whose header names `patient`."""
+    def scan(self, name: str, number: int, patient: str, **entries: object) -> None:
+        """A radiograph of its own in the inbox, whose header names `patient`; keywords set more header entries."""
         path = Path("inbox/images") / name
         path.parent.mkdir(exist_ok=True)
         header = Dataset()
@@ -56,6 +56,8 @@ class Project:
         header.PhotometricInterpretation, header.PixelRepresentation = "MONOCHROME2", 0
         header.BitsAllocated, header.BitsStored, header.HighBit = 16, 16, 15
         header.PixelData = np.rint(phantom.draw(96, 77, number, 0) * 65535).astype("<u2").tobytes()
+        for keyword, entry in entries.items():
+            setattr(header, keyword, entry)
         header.save_as(path, enforce_file_format=True)
 
 

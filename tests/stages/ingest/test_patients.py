@@ -193,3 +193,39 @@ def test_what_an_exact_copy_tells_completes_the_picture_and_contradicting_labels
     told = dict(project.quarantine()[["file", "detail"]].to_numpy().tolist())
     assert told["files/images/b1.png"].endswith("a1.png of inbox; the copies are labelled normal, pneumonia, so the picture has no label")
     assert sum("labelled" in detail for detail in told.values()) == 1
+
+
+def test_the_exposures_of_one_study_are_one_patient_where_no_patient_id_tells(
+    project: Any, chests: phantom.Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(12):
+        project.scan(f"{number}.dcm", number, "ANONYMOUS", StudyInstanceUID=f"1.2.3.{number // 3}")
+    project.run(chests=chests)
+    table = project.images().query("source == 'inbox'")
+    assert list(table.groupby("dicom_study")["patient"].nunique()) == [1] * 4
+    assert (table["patient"].nunique(), table["named"].all()) == (4, True)
+    assert "name no patient" not in capsys.readouterr().out
+
+
+def test_a_study_joins_the_patients_that_a_table_or_patient_ids_tear_apart_and_this_is_said(
+    project: Any, chests: phantom.Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(8):
+        project.scan(f"{number}.dcm", number, f"MRN{number}" if number < 4 else "", StudyInstanceUID=f"1.2.3.{number // 2}")
+    Path("inbox/images/images.csv").write_text("file,patient_id\n4.dcm,P4\n5.dcm,P5\n6.dcm,P6\n")
+    project.run(chests=chests)
+    table = project.images().query("source == 'inbox'")
+    assert list(table.groupby("dicom_study")["patient"].nunique()) == [1] * 4
+    assert table["patient"].nunique() == 4
+    proof = json.loads(Path("artifacts/ingest/leakage.json").read_text())
+    assert (proof["leaks"], {pair["how"] for pair in proof["pairs"]}, len(proof["pairs"])) == ([], {"study"}, 4)
+    assert "ingest: 4 patients are joined to others of the same DICOM StudyInstanceUID, though " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("study", ["", "0.0.0"])
+def test_an_empty_study_names_nobody(project: Any, chests: phantom.Config, study: str) -> None:
+    for number in range(3):
+        project.scan(f"{number}.dcm", number, "", StudyInstanceUID=study)
+    project.run(chests=chests)
+    table = project.images().query("source == 'inbox'")
+    assert (table["patient"].nunique(), table["dicom_study"].notna().any()) == (3, False)

@@ -44,7 +44,7 @@ def begins(data: bytes) -> bool:
 
 
 def read(data: bytes, max_megapixels: float, voi: bool) -> Picture:
-    """The picture of a whole file: inverted where low values are white, PatientID hashed; its size is checked before a pixel is decoded.
+    """The picture of a whole file: inverted where low values are white, its IDs hashed; its size is checked before a pixel is decoded.
 
     Full scale is what the stored bits allow (or the bits of the modality or VOI table), so a linear rescale changes nothing but its
     sign. With `voi` the first VOI table, or else the first window, decides what is black and what is white. Real numbers
@@ -114,7 +114,7 @@ def _picture(dataset: Dataset, voi: bool) -> Picture:
             raise Refused("constant", "every pixel that is not padding is the same")
         pixels[padding] = 0
     burned_in = str(dataset.get("BurnedInAnnotation") or "").upper() == "YES"
-    return Picture(pixels, bits, _spacing(dataset), _patient(dataset), _view(dataset), burned_in)
+    return Picture(pixels, bits, _spacing(dataset), *_whose(dataset), _view(dataset), burned_in)
 
 
 def _spacing(dataset: Dataset) -> float | None:
@@ -126,10 +126,14 @@ def _spacing(dataset: Dataset) -> float | None:
     return None
 
 
-def _patient(dataset: Dataset) -> str | None:
-    """A name for the patient that is the same in every file and is not the PatientID; None where that names nobody."""
-    patient = str(dataset.get("PatientID") or "").strip()
-    return None if PLACEHOLDER.fullmatch(patient) else f"dicom-{hashlib.sha256(patient.encode()).hexdigest()[:12]}"
+def _whose(dataset: Dataset) -> tuple[str | None, str | None]:
+    """Names for the patient and the study, the same in every file of theirs, which are not the IDs; None where these name nobody."""
+    return _hashed("dicom", dataset.get("PatientID")), _hashed("study", dataset.get("StudyInstanceUID"))
+
+
+def _hashed(kind: str, entry: object) -> str | None:
+    told = str(entry or "").strip()
+    return None if PLACEHOLDER.fullmatch(told) else f"{kind}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
 def _view(dataset: Dataset) -> str | None:
