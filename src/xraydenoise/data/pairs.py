@@ -9,6 +9,9 @@ from xraydenoise.data.journal import Journal
 from xraydenoise.data.leakage import PATIENT_ID, STUDY, Pair
 
 DUPLICATE = "duplicate"  # reason of a picture that is there already: left out, but not bad
+FIRST = ["view", "spacing", "dicom_patient", "dicom_study"]  # of exact copies the first that is known counts
+ANY = ["named", "burned_in"]  # true where one of them says so
+TOLD = ["image", "label", *FIRST, *ANY]
 
 
 def copies(journal: Journal) -> Iterator[Pair]:
@@ -47,9 +50,10 @@ def namesakes(journal: Journal) -> Iterator[Pair]:
 def agreed(told: pd.DataFrame) -> tuple[pd.DataFrame, "pd.Series[str]"]:
     """What the exact copies of each picture say together, and the labels of those that contradict each other: both by `image`.
 
-    `told`: `image`, `view`, `label` and `named` of every copy in order. The first view counts; a label counts unless a copy has another.
+    `told`: columns `TOLD` of every copy in order. A label counts unless a copy has another.
     """
-    together = told.groupby("image", sort=False).agg(view=("view", "first"), named=("named", "any"))
+    copies_of = told.groupby("image", sort=False)
+    together = copies_of[FIRST].first().join(copies_of[ANY].any())
     labels = told.dropna(subset="label").drop_duplicates(["image", "label"])
     several = labels["image"].duplicated(keep=False)
     together["label"] = labels[~several].set_index("image")["label"]

@@ -46,7 +46,7 @@ def run(params: Params) -> None:
     journal = Journal(WORK, key(files, params))
     decode_missing(files, journal, params)
 
-    together, contradicted = pairs.agreed(journal.table(["image", "view", "label", "named"], having="image"))
+    together, contradicted = pairs.agreed(journal.table(pairs.TOLD, having="image"))
     refused = quarantined(journal, contradicted)
     contracts.write(refused, OUT / "quarantine.parquet", contracts.Quarantine)
     (OUT / "quarantine.md").write_text(readable(refused, len(files)), encoding="utf-8")

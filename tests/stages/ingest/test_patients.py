@@ -229,3 +229,13 @@ def test_an_empty_study_names_nobody(project: Any, chests: phantom.Config, study
     project.run(chests=chests)
     table = project.images().query("source == 'inbox'")
     assert (table["patient"].nunique(), table["dicom_study"].notna().any()) == (3, False)
+
+
+def test_what_the_header_of_an_exact_copy_says_is_not_lost(project: Any, chests: phantom.Config) -> None:
+    cv2.imwrite("inbox/images/a.png", np.rint(phantom.draw(96, 77, 0, 0) * 65535).astype(np.uint16))
+    project.scan("b.dcm", 0, "MRN0", StudyInstanceUID="1.2.3", BurnedInAnnotation="YES", PixelSpacing=[0.2, 0.2])
+    project.run(chests=chests)
+    (row,) = project.images().query("source == 'inbox'").itertuples()
+    assert (row.file, row.burned_in, row.named) == ("files/images/a.png", True, True)
+    assert row.spacing == pytest.approx(0.2 * 96 / 64)
+    assert (row.dicom_patient[:6], row.dicom_study[:6], row.patient) == ("dicom-", "study-", row.dicom_patient)
