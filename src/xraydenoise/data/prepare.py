@@ -46,7 +46,7 @@ class DecodeConfig(kinds.Config):
 class IngestConfig(DecodeConfig):
     """How files become pictures of the store."""
 
-    max_bad: float = Field(ge=0, le=1)  # share of unusable files at which the stage fails
+    max_bad: float = Field(ge=0, le=1)  # share of a dataset's files that may be unusable; above it the stage fails
     split: SplitConfig
 
 

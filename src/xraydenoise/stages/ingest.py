@@ -15,14 +15,13 @@ from typing import Any
 import pandas as pd
 
 from xraydenoise import contracts
-from xraydenoise.data import card, duplicates, leakage, pairs, prepare, splits, store, workers
-from xraydenoise.data.journal import PASSING, Journal
+from xraydenoise.data import card, duplicates, leakage, pairs, prepare, quarantine, splits, store, workers
+from xraydenoise.data.journal import Journal
 from xraydenoise.data.leakage import Near, Pair
 from xraydenoise.data.pairs import DUPLICATE
 from xraydenoise.data.picture import Refused
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
-from xraydenoise.tables import markdown
 
 DATA = Path("data")
 OUT = Path("artifacts/ingest")
@@ -30,14 +29,14 @@ TRACK = Path("artifacts/tracks/noise")
 WORK = Path("work/ingest")  # the journal; survives a kill, removed at the end
 CODE = Path(prepare.__file__).parent  # what decides, besides params and files, what becomes of a file
 CODECS = ("numpy", "opencv-python-headless", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-openjpeg", "python-gdcm", "simplejpeg")
-REFUSED = list(contracts.Quarantine.to_schema().columns)
 TABLE = [column for column in contracts.Images.to_schema().columns if column != "split"]
 
 
 def run(params: Params) -> None:
     """Read data/<dataset>/manifest.parquet of every dataset; write the store, its manifests, the quarantine, the card and the proof.
 
-    Raises ValueError when there is no image, when more than ingest.max_bad of the files are bad, for too few patients, and for a leak.
+    Raises ValueError when there is no image, when more than ingest.max_bad of a dataset's files are bad or none of them is left, for too
+    few patients, and for a leak.
     """
     for folder in (OUT, TRACK):
         shutil.rmtree(folder, ignore_errors=True)
@@ -47,10 +46,12 @@ def run(params: Params) -> None:
     decode_missing(files, journal, params)
 
     together, contradicted = pairs.agreed(journal.table(pairs.TOLD, having="image"))
-    refused = quarantined(journal, contradicted)
+    refused = quarantine.table(journal, contradicted)
     contracts.write(refused, OUT / "quarantine.parquet", contracts.Quarantine)
-    (OUT / "quarantine.md").write_text(readable(refused, len(files)), encoding="utf-8")
-    tell(refused, len(files), params.ingest.max_bad)
+    page = OUT / "quarantine.md"
+    page.write_text(quarantine.readable(refused, len(files)), encoding="utf-8")
+    quarantine.tell(refused, len(files), page)
+    quarantine.check(refused, files["source"], params.ingest.max_bad, page)
 
     images = journal.table(TABLE, having="offset").astype({"spacing": float})
     for column in together:
@@ -174,14 +175,6 @@ def deciding(journal: Journal, groups: dict[str, str], params: Params) -> dict[s
     return {(row["source"] in folders and row["dicom_patient"]) or row["patient"]: groups[row["patient"]] for row in told}
 
 
-def quarantined(journal: Journal, contradicted: "pd.Series[str]") -> pd.DataFrame:
-    """contracts.Quarantine; exact copies whose labels contradict each other say so."""
-    refused = journal.table([*REFUSED, "image"], having="reason")
-    more = {image: f"; the copies are labelled {labels}, so the picture has no label" for image, labels in contradicted.items()}
-    refused["detail"] = [detail + more.get(image, "") for image, detail in zip(refused.pop("image"), refused["detail"], strict=True)]
-    return refused.astype("str")
-
-
 def warn(found: list[Pair]) -> None:
     """Tell which patients were joined though they are named apart: what joined them may be a placeholder."""
     for how, entry, other in (
@@ -232,29 +225,3 @@ def describe(files: pd.DataFrame, refused: pd.DataFrame, pixels: Any, params: Pa
         print(
             f"ingest: {burned} pictures have text in their pixels (BurnedInAnnotation), which may name the patient; see {OUT / 'card.md'}"
         )
-
-
-def tell(refused: pd.DataFrame, total: int, max_bad: float) -> None:
-    """Print what was refused. Raises ValueError where too much of it is bad, or nothing is left."""
-    if refused.empty:
-        return
-    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(Counter(refused["reason"]).items()))
-    print(f"ingest: {len(refused)} of {total} files are in quarantine ({reasons}); see {OUT / 'quarantine.md'}")
-    bad = refused[refused["reason"] != DUPLICATE]
-    if len(bad) == total or len(bad) / total > max_bad:
-        first = bad.iloc[0]
-        again = (
-            "; what crashed, took too long or found no memory is tried again by the next run" if bad["reason"].isin(PASSING).any() else ""
-        )
-        raise ValueError(
-            f"ingest: {len(bad)} of {total} files are unusable, ingest.max_bad allows a share of {max_bad:g}; "
-            f"the first is {first['file']} of {first['source']} ({first['reason']}: {first['detail']}); all: {OUT / 'quarantine.md'}{again}"
-        )
-
-
-def readable(refused: pd.DataFrame, total: int) -> str:
-    """The quarantine as a Markdown page."""
-    lines = ["# Quarantine", "", f"{len(refused)} of {total} files are not in the pixel store.", ""]
-    if not refused.empty:
-        lines.append(markdown(refused))
-    return "\n".join(lines) + "\n"

@@ -24,7 +24,7 @@ def test_a_picture_that_two_patients_share_is_kept_once_and_joins_them(
     shutil.copyfile(first, "inbox/images/x.png")
     shutil.copyfile(second, "inbox/images/y.png")
     Path("inbox/images/images.csv").write_text("file,patient_id\nx.png,P9\ny.png,P9\n")
-    project.run(max_bad=0, chests=chests)  # a duplicate is not bad
+    project.run(max_bad=0, chests=chests)  # a duplicate is not bad, and a dataset of nothing else no fault
     after = project.images()
     assert list(after["image"]) == list(before["image"])
     assert set(after.loc[after["file"].isin(["files/p0001_000.png", "files/p0004_001.png"]), "patient"]) == {"chests:p0001"}
