@@ -24,7 +24,8 @@ def decode(path: Path, max_megapixels: float, voi: bool) -> Picture:
 
     With `voi` a DICOM file's window or VOI table is applied; other formats have none.
     Raises Refused and nothing else, with one of the reasons colour, compression, constant, damaged, depth, empty, frames,
-    memory, not_an_image, not_finite, photometric, range, too_large, transfer_syntax, transparent, truncated, unreadable, window.
+    memory, no_picture, not_an_image, not_finite, photometric, range, too_large, transfer_syntax, transparent, truncated, unreadable,
+    window.
     """
     data = _content(path, max_megapixels * 1e6 * BYTES_A_PIXEL + 2**20)
     try:

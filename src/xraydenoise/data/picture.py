@@ -7,6 +7,7 @@ import numpy as np
 
 FULL_SCALE = 65535  # of uint16 pixels
 BAND = 64  # rows
+NO_PICTURE = "no_picture"  # reason of a file that is whole and was never meant to hold one: not bad
 GRAY_TOLERANCE = 8  # of 255; three channels that differ by no more are gray that a lossy format stored as colour
 
 

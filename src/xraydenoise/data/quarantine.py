@@ -8,9 +8,10 @@ import pandas as pd
 from xraydenoise.contracts import Quarantine
 from xraydenoise.data.journal import PASSING, Journal
 from xraydenoise.data.pairs import DUPLICATE
+from xraydenoise.data.picture import NO_PICTURE
 from xraydenoise.tables import markdown
 
-HARMLESS = (DUPLICATE,)  # reasons of files that are not bad, and no part of the share that may be
+HARMLESS = (DUPLICATE, NO_PICTURE)  # reasons of files that are not bad, and no part of the share that may be
 
 
 def table(journal: Journal, contradicted: "pd.Series[str]") -> pd.DataFrame:

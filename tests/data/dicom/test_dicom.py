@@ -4,7 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom.encaps import encapsulate
-from pydicom.uid import MPEG4HP41, DeflatedExplicitVRLittleEndian
+from pydicom.uid import (
+    MPEG4HP41,
+    BasicTextSRStorage,
+    ComputedRadiographyImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    GrayscaleSoftcopyPresentationStateStorage,
+    KeyObjectSelectionDocumentStorage,
+    MediaStorageDirectoryStorage,
+)
 
 from xraydenoise.data.decode import decode
 from xraydenoise.data.dicom import is_dicom
@@ -162,3 +170,18 @@ def test_size_is_checked_before_the_pixels(make_dicom) -> None:
 )
 def test_a_header_that_is_no_radiograph_is_refused_with_a_reason(entries: dict, reason: str, make_dicom) -> None:
     assert refusal(make_dicom(levels(12), bits=12, **entries)) == reason
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [BasicTextSRStorage, GrayscaleSoftcopyPresentationStateStorage, KeyObjectSelectionDocumentStorage, MediaStorageDirectoryStorage],
+)
+def test_what_is_no_image_by_its_class_is_no_picture_and_says_so(kind: str, make_dicom) -> None:
+    with pytest.raises(Refused, match=f"^no_picture: DICOM of class {kind.name},"):
+        decode(make_dicom(levels(12), bits=12, SOPClassUID=kind, Rows=None, Columns=None, PixelData=None), LIMIT, voi=False)
+
+
+@pytest.mark.parametrize("entries", [{"PixelData": None}, {"PixelData": None, "Rows": None, "Columns": None}])
+@pytest.mark.parametrize("kind", [ComputedRadiographyImageStorage, "1.2.840.10008.5.1.4"])
+def test_an_image_or_an_unknown_object_without_pixels_is_bad(entries: dict, kind: str, make_dicom) -> None:
+    assert refusal(make_dicom(levels(12), bits=12, SOPClassUID=kind, **entries)) == "not_an_image"

@@ -114,6 +114,26 @@ def test_a_dataset_whose_files_are_all_bad_stops_the_stage_whatever_is_allowed(p
         project.run(max_bad=1, **({"chests": chests} if others else {}))
 
 
+def test_a_cds_directory_and_reports_are_told_and_are_not_bad(
+    project: Any, chests: phantom.Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(3):
+        project.scan(f"{number}.dcm", number, f"MRN{number}")
+    for number in range(2):
+        project.document(f"report{number}")
+    project.run(max_bad=0, chests=chests)
+    assert list(project.quarantine()["reason"]) == ["no_picture", "no_picture"]
+    assert "2 of 17 files are in quarantine (2 no_picture)" in capsys.readouterr().out
+
+
+def test_a_dataset_of_reports_alone_stops_the_stage(project: Any, chests: phantom.Config) -> None:
+    project.document("report")
+    with pytest.raises(
+        ValueError, match=r"none of the 1 files of inbox is a usable picture; .* first is files/images/report \(no_picture: "
+    ):
+        project.run(chests=chests)
+
+
 def test_no_image_at_all_is_refused_with_the_way_out(project: Any) -> None:
     with pytest.raises(ValueError, match="no image in inbox; put images into inbox/images, or name another dataset"):
         project.run()

@@ -10,11 +10,11 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.filereader import _read_file_meta_info, read_dataset, read_preamble
 from pydicom.multival import MultiValue
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from xraydenoise.data.dicom import stored
 from xraydenoise.data.dicom.scale import full_scale
-from xraydenoise.data.picture import FULL_SCALE, Picture, Refused, check_size
+from xraydenoise.data.picture import FULL_SCALE, NO_PICTURE, Picture, Refused, check_size
 
 # What anonymisers leave in the place of a PatientID (PS3.15 E.1 wants a dummy value): many patients would become one.
 PLACEHOLDER = re.compile(
@@ -24,6 +24,7 @@ PREAMBLE = 128  # bytes before the magic
 MAGIC = b"DICM"
 GRAYS = ("MONOCHROME1", "MONOCHROME2")
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")  # gray in three channels comes in these
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 SAMPLES = {**dict.fromkeys(GRAYS, 1), **dict.fromkeys(COLOURS, 3)}
 
 
@@ -85,6 +86,10 @@ def _inflated(deflated: bytes, limit: int) -> bytes:
 
 
 def _check(dataset: Dataset, max_megapixels: float) -> None:
+    kind = UID(str(dataset.file_meta.get("MediaStorageSOPClassUID") or dataset.get("SOPClassUID") or ""))
+    other = kind.name != kind and "Image Storage" not in kind.name  # of a class that the standard knows; a cut file may have any
+    if other and not any(entry in dataset for entry in ("Rows", *PIXELS)):
+        raise Refused(NO_PICTURE, f"DICOM of class {kind.name}, which holds none")
     if "Rows" not in dataset or "Columns" not in dataset:
         raise Refused("not_an_image", f"DICOM of modality {dataset.get('Modality', 'unknown')} holds no picture")
     check_size(int(dataset.Rows), int(dataset.Columns), max_megapixels)
