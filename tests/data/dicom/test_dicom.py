@@ -124,9 +124,16 @@ def test_a_placeholder_is_nobody(make_dicom, name: str) -> None:
     assert decode(make_dicom(levels(12), bits=12, PatientID=name), LIMIT, voi=False).patient is None
 
 
-@pytest.mark.parametrize("name", ["ANON0012", "0x12", "PATIENT 7", "100", "Noid-3"])
+@pytest.mark.parametrize("name", ["ANON0012", "0x12", "PATIENT 7", "100", "Noid-3", "0001", "ANON-17", "NA-2", "Doe^Anna"])
 def test_a_pseudonym_is_somebody(make_dicom, name: str) -> None:
     assert decode(make_dicom(levels(12), bits=12, PatientID=name), LIMIT, voi=False).patient is not None
+
+
+@pytest.mark.parametrize(
+    "name", ["<removed>", "(empty)", "Anonymous^", "ANONYMOUS^PATIENT", "NOT PROVIDED", "Not Available", "confidential"]
+)
+def test_a_placeholder_is_nobody_however_it_is_punctuated(make_dicom, name: str) -> None:
+    assert decode(make_dicom(levels(12), bits=12, PatientID=name), LIMIT, voi=False).patient is None
 
 
 @pytest.mark.parametrize(
@@ -142,6 +149,16 @@ def test_a_pseudonym_is_somebody(make_dicom, name: str) -> None:
 )
 def test_the_spacing_is_the_first_that_makes_sense(entries: dict, spacing: float | None, make_dicom) -> None:
     assert decode(make_dicom(levels(12), bits=12, **entries), LIMIT, voi=False).spacing == spacing
+
+
+@pytest.mark.parametrize("malformed", [b"0,143\\0,143 ", b"\\ ", b"\\0.2", b"a\\b ", b"1e999\\1e999 "])
+@pytest.mark.parametrize(("next_entries", "spacing"), [({}, None), ({"ImagerPixelSpacing": [0.2, 0.2]}, 0.2)])
+def test_a_malformed_spacing_costs_neither_the_picture_nor_the_next_one(
+    malformed: bytes, next_entries: dict, spacing: float | None, make_dicom
+) -> None:
+    path = make_dicom(levels(12), bits=12, PixelSpacing=["7.123456", "7.123456"], **next_entries)
+    path.write_bytes(path.read_bytes().replace(b"7.123456\\7.123456 ", malformed.ljust(18)))
+    assert decode(path, LIMIT, voi=False).spacing == spacing
 
 
 def test_the_view_says_body_part_side_and_projection(make_dicom) -> None:

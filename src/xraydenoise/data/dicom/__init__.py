@@ -18,8 +18,10 @@ from xraydenoise.data.picture import FULL_SCALE, NO_PICTURE, Picture, Refused, c
 
 # What anonymisers leave in the place of a PatientID (PS3.15 E.1 wants a dummy value): many patients would become one.
 PLACEHOLDER = re.compile(
-    r"[\W_0x]*|anon(?:ym(?:ous|i[sz]ed)?)?|de-?identified|no[ _]?id|none|null|n/?a|patient(?:[ _]?id)?|removed|unknown", re.I
+    r"[0x]*|(anon(ym(ous|i[sz]ed)?)?|confidential|deidentified|empty|noid|none|not(applicable|available|provided)|null|na|removed|unknown)?"
+    r"(patient)?(id)?"
 )
+PUNCTUATION = re.compile(r"[\W_]")
 PREAMBLE = 128  # bytes before the magic
 MAGIC = b"DICM"
 GRAYS = ("MONOCHROME1", "MONOCHROME2")
@@ -125,9 +127,13 @@ def _picture(dataset: Dataset, voi: bool) -> Picture:
 def _spacing(dataset: Dataset) -> float | None:
     """mm a pixel, where rows and columns agree: in the patient's plane if calibrated (PS3.3 10.7), else at the detector."""
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-        spacing = dataset.get(keyword)
-        if isinstance(spacing, MultiValue) and len(spacing) == 2 and all(0 < float(side) < float("inf") for side in spacing):
-            return float(spacing[0]) if float(spacing[0]) == float(spacing[1]) else None  # the next one would contradict it
+        try:
+            spacing = dataset.get(keyword)
+            sides = [float(side) for side in spacing] if isinstance(spacing, MultiValue) else []
+        except (TypeError, ValueError):  # no numbers: "0,143"
+            continue
+        if len(sides) == 2 and all(0 < side < float("inf") for side in sides):
+            return sides[0] if sides[0] == sides[1] else None  # the next one would contradict it
     return None
 
 
@@ -138,7 +144,8 @@ def _whose(dataset: Dataset) -> tuple[str | None, str | None]:
 
 def _hashed(kind: str, entry: object) -> str | None:
     told = str(entry or "").strip()
-    return None if PLACEHOLDER.fullmatch(told) else f"{kind}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    letters = PUNCTUATION.sub("", told).casefold()
+    return None if PLACEHOLDER.fullmatch(letters) else f"{kind}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
 def _view(dataset: Dataset) -> str | None:
