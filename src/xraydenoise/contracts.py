@@ -28,7 +28,7 @@ class Downloads(Table):
     """One row a file of a downloaded dataset; `path` is relative to the dataset's folder."""
 
     path: Series[str] = pa.Field(unique=True)
-    patient: Series[str] = pa.Field(nullable=True)  # null: the decoder must find it (DICOM) or take the file's name
+    patient: Series[str] = pa.Field(nullable=True)  # null: the decoder must find it (DICOM) or take the picture itself
     view: Series[str] = pa.Field(nullable=True)
     label: Series[str] = pa.Field(nullable=True)
     licence: Series[str]
@@ -55,6 +55,7 @@ class Images(Table):
     spacing: Series[float] = pa.Field(nullable=True)  # mm a pixel at the working resolution
     burned_in: Series[bool]  # whether the file's header says that text is part of the pixels
     dicom_patient: Series[str] = pa.Field(nullable=True)  # the header's PatientID, hashed, whatever else names the patient
+    dicom_study: Series[str] = pa.Field(nullable=True)  # its StudyInstanceUID, hashed: a study is of one patient
     named: Series[bool]  # whether metadata name the patient; else the file counts as one
     offset: Series[int] = pa.Field(ge=0)  # first pixel in the flat store
     height: Series[int] = pa.Field(ge=1)  # px, at the working resolution

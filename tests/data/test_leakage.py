@@ -13,7 +13,7 @@ def images(**changed: str) -> pd.DataFrame:
     """A picture of each patient, and a second one of patient a."""
     rows = [{"image": f"image{patient}", "patient": patient, "split": split} for patient, split in SPLIT.items()]
     rows.append({"image": "second", "patient": "a", "split": "train"} | changed)
-    return pd.DataFrame(rows, columns=["image", "patient", "split", "dicom_patient"])
+    return pd.DataFrame(rows, columns=["image", "patient", "split", "dicom_patient", "dicom_study"])
 
 
 def test_a_clean_split_has_no_leak_and_the_proof_says_what_was_looked_at() -> None:
@@ -40,6 +40,7 @@ def test_the_identity_of_the_test_set_changes_with_its_pictures_alone() -> None:
     [
         ({"split": "test"}, [], [], "patient a stands in test and train"),
         ({}, [SAME], [], "x/1 and x/2 are of one DICOM patient and stand in test and train"),
+        ({}, [SAME._replace(how="study")], [], "x/1 and x/2 are of one DICOM study and stand in test and train"),
         ({"image": "imagec"}, [], [], "picture imagec stands in the store more than once"),
         ({}, [COPY._replace(first_patient="c")], [], "x/1 and x/2 are the same picture (perceptual) and stand in test and train"),
         ({}, [], [Near(0.97, "x/1", "x/3", "train, test")], "x/1 and x/3 are alike by 0.9700 and stand in train, test"),
@@ -49,6 +50,7 @@ def test_a_planted_leak_is_found(changed: dict[str, str], pairs: list[Pair], nea
     assert prove(images(**changed), GROUPS, pairs, near, 0.95)["leaks"] == [leak]
 
 
-def test_a_dicom_patient_in_two_splits_is_a_leak_whoever_the_table_says_it_is() -> None:
-    found = images().assign(dicom_patient=["one", None, "one", None, None])
-    assert prove(found, GROUPS, [], [], 0.95)["leaks"] == ["DICOM patient one stands in test and train"]
+@pytest.mark.parametrize(("column", "kind"), [("dicom_patient", "DICOM patient"), ("dicom_study", "DICOM study")])
+def test_a_dicom_patient_or_study_in_two_splits_is_a_leak_whoever_the_table_says_it_is(column: str, kind: str) -> None:
+    found = images().assign(**{column: ["one", None, "one", None, None]})
+    assert prove(found, GROUPS, [], [], 0.95)["leaks"] == [f"{kind} one stands in test and train"]

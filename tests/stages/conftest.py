@@ -151,7 +151,16 @@ def describe(root: Path) -> None:
     frame = contracts.read(root / "artifacts/tracks/noise/manifest.parquet", contracts.Track)
     native = {"native_height": frame["height"], "native_width": frame["width"], "spacing": np.nan, "bits": 16}
     frame = frame.assign(
-        burned_in=False, dicom_patient=None, named=True, source="clinic", file="a.png", view=None, label=None, licence="CC BY 4.0", **native
+        burned_in=False,
+        dicom_patient=None,
+        dicom_study=None,
+        named=True,
+        source="clinic",
+        file="a.png",
+        view=None,
+        label=None,
+        licence="CC BY 4.0",
+        **native,
     )
     ingested, labelled, protocols = root / "artifacts/ingest", root / "artifacts/label", root / "artifacts/protocols"
     for folder in (ingested, labelled, protocols):

@@ -23,6 +23,7 @@ def reproduced(tracks: Path) -> params.Params:
     told = {
         "burned_in": False,
         "dicom_patient": None,
+        "dicom_study": None,
         "named": True,
         "source": "waves",
         "file": "wave.png",

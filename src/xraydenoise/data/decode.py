@@ -24,7 +24,8 @@ def decode(path: Path, max_megapixels: float, voi: bool) -> Picture:
 
     With `voi` a DICOM file's window or VOI table is applied; other formats have none.
     Raises Refused and nothing else, with one of the reasons colour, compression, constant, damaged, depth, empty, frames,
-    memory, not_an_image, not_finite, photometric, planar, range, too_large, transfer_syntax, transparent, truncated, unreadable, window.
+    memory, no_picture, not_an_image, not_finite, photometric, planar, range, too_large, transfer_syntax, transparent, truncated,
+    unreadable, window.
     """
     data = _content(path, max_megapixels * 1e6 * BYTES_A_PIXEL + 2**20)
     try:
@@ -62,4 +63,4 @@ def _raster(data: bytes, max_megapixels: float) -> Picture:
         raise Refused("not_an_image", f"begins with {data[:8].hex(' ')}; expected PNG, JPEG, BMP, TIFF or DICOM")
     real, high = pixels.dtype.kind == "f", 2**bits - 1
     scaled = rescale_unit(gray(pixels, 1)) if real else rescale(gray(pixels, high), 0, high)
-    return Picture(scaled, bits, spacing=None, patient=None, view=None, burned_in=False)
+    return Picture(scaled, bits, spacing=None, patient=None, study=None, view=None, burned_in=False)

@@ -8,14 +8,16 @@ import pandas as pd
 from xraydenoise.contracts import SPLITS
 from xraydenoise.data.splits import identity
 
-PATIENT_ID = "patient_id"
+PATIENT_ID, STUDY = "patient_id", "study"
+SAME = {PATIENT_ID: "are of one DICOM patient", STUDY: "are of one DICOM study"}
+UNDIVIDED = {"patient": "patient", "DICOM patient": "dicom_patient", "DICOM study": "dicom_study"}  # columns that stand in one split each
 NEAREST = 5  # pairs of pictures in different splits that the proof shows
 
 
 class Pair(NamedTuple):
-    """Two files that hold the same picture or name the same DICOM patient, and whose they are."""
+    """Two files that hold the same picture or name the same DICOM patient or study, and whose they are."""
 
-    how: str  # exact: the same pixels; perceptual: re-encoded, resized or turned; patient_id: one PatientID, but two patients by a table
+    how: str  # exact: the same pixels; perceptual: re-encoded, resized, turned or inverted; patient_id, study: one of these, but two patients
     similarity: float | None  # cosine of their signatures, where pictures were compared
     turn: str | None  # how the second lies against the first
     first: str  # dataset/path
@@ -38,19 +40,20 @@ def prove(images: pd.DataFrame, groups: Mapping[str, str], pairs: Sequence[Pair]
 
     `images` is the written manifest (contracts.Images), whose `patient` is the group; `groups` names the group of every patient.
     """
-    split_of, headers = (images.groupby(name)["split"].agg(lambda splits: sorted(set(splits))) for name in ("patient", "dicom_patient"))
+    standing = {kind: images.groupby(column)["split"].agg(lambda splits: sorted(set(splits))) for kind, column in UNDIVIDED.items()}
     leaks = [
-        f"{kind} {patient} stands in {' and '.join(splits)}"
-        for kind, found in (("patient", split_of), ("DICOM patient", headers))
-        for patient, splits in found.items()
+        f"{kind} {name} stands in {' and '.join(splits)}"
+        for kind, found in standing.items()
+        for name, splits in found.items()
         if len(splits) > 1
     ]
+    split_of = standing["patient"]
     leaks += [f"picture {image} stands in the store more than once" for image in images["image"][images["image"].duplicated()]]
     for pair in pairs:
         sides = [set(split_of.get(groups[patient], [])) for patient in (pair.first_patient, pair.second_patient)]
         if sides[0] != sides[1]:
             told = " and ".join(", ".join(sorted(side)) or "no split" for side in sides)
-            same = "are of one DICOM patient" if pair.how == PATIENT_ID else f"are the same picture ({pair.how})"
+            same = SAME.get(pair.how, f"are the same picture ({pair.how})")
             leaks.append(f"{pair.first} and {pair.second} {same} and stand in {told}")
     leaks += [
         f"{pair.first} and {pair.second} are alike by {pair.similarity:.4f} and stand in {pair.splits}"

@@ -1,4 +1,4 @@
-"""Which files belong together whatever their names: the same picture, or the same DICOM patient."""
+"""Which files belong together whatever their names: the same picture, DICOM patient or study."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,9 +6,12 @@ import pandas as pd
 
 from xraydenoise.data import duplicates
 from xraydenoise.data.journal import Journal
-from xraydenoise.data.leakage import PATIENT_ID, Pair
+from xraydenoise.data.leakage import PATIENT_ID, STUDY, Pair
 
 DUPLICATE = "duplicate"  # reason of a picture that is there already: left out, but not bad
+FIRST = ["view", "spacing", "dicom_patient", "dicom_study"]  # of exact copies the first that is known counts
+ANY = ["named", "burned_in"]  # true where one of them says so
+TOLD = ["image", "label", *FIRST, *ANY]
 
 
 def copies(journal: Journal) -> Iterator[Pair]:
@@ -31,24 +34,26 @@ def alike(images: pd.DataFrame, found: Sequence[duplicates.Pair]) -> Iterator[Pa
 
 
 def namesakes(journal: Journal) -> Iterator[Pair]:
-    """Files of one PatientID that have two patients, as a table names one of them or both: the first file of each patient."""
-    first: dict[str, dict[str, str]] = {}  # PatientID -> patient -> file
+    """Files of one PatientID, or of one study, that have two patients, as a table or another ID names them: the first of each patient."""
+    first: dict[str, dict[str, str]] = {}  # PatientID or study -> patient -> file
     for row in journal.read():
-        if row.get("dicom_patient") is None:
-            continue
-        where, patients = f"{row['source']}/{row['file']}", first.setdefault(row["dicom_patient"], {})
-        if patients and row["patient"] not in patients:
-            patient, file = next(iter(patients.items()))
-            yield Pair(PATIENT_ID, None, None, file, where, patient, row["patient"])
-        patients.setdefault(row["patient"], where)
+        for how, told in ((PATIENT_ID, row.get("dicom_patient")), (STUDY, row.get("dicom_study"))):
+            if told is None:
+                continue
+            where, patients = f"{row['source']}/{row['file']}", first.setdefault(told, {})
+            if patients and row["patient"] not in patients:
+                patient, file = next(iter(patients.items()))
+                yield Pair(how, None, None, file, where, patient, row["patient"])
+            patients.setdefault(row["patient"], where)
 
 
 def agreed(told: pd.DataFrame) -> tuple[pd.DataFrame, "pd.Series[str]"]:
     """What the exact copies of each picture say together, and the labels of those that contradict each other: both by `image`.
 
-    `told`: `image`, `view`, `label` and `named` of every copy in order. The first view counts; a label counts unless a copy has another.
+    `told`: columns `TOLD` of every copy in order. A label counts unless a copy has another.
     """
-    together = told.groupby("image", sort=False).agg(view=("view", "first"), named=("named", "any"))
+    copies_of = told.groupby("image", sort=False)
+    together = copies_of[FIRST].first().join(copies_of[ANY].any())
     labels = told.dropna(subset="label").drop_duplicates(["image", "label"])
     several = labels["image"].duplicated(keep=False)
     together["label"] = labels[~several].set_index("image")["label"]

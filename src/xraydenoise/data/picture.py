@@ -7,6 +7,7 @@ import numpy as np
 
 FULL_SCALE = 65535  # of uint16 pixels
 BAND = 64  # rows
+NO_PICTURE = "no_picture"  # reason of a file that is whole and was never meant to hold one: not bad
 GRAY_TOLERANCE = 8  # of 255; three channels that differ by no more are gray that a lossy format stored as colour
 
 
@@ -18,6 +19,7 @@ class Picture:
     bits: int  # stored depth of the file
     spacing: float | None  # mm a pixel
     patient: str | None  # as the file's header tells, hashed
+    study: str | None  # the same of the examination it was taken in
     view: str | None
     burned_in: bool  # the header says that text is written into the pixels, such as the patient's name
 

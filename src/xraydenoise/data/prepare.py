@@ -46,7 +46,7 @@ class DecodeConfig(kinds.Config):
 class IngestConfig(DecodeConfig):
     """How files become pictures of the store."""
 
-    max_bad: float = Field(ge=0, le=1)  # share of unusable files at which the stage fails
+    max_bad: float = Field(ge=0, le=1)  # share of a dataset's files that may be unusable; above it the stage fails
     split: SplitConfig
 
 
@@ -62,6 +62,7 @@ class Prepared:
     bits: int
     spacing: float | None  # mm a pixel, native
     patient: str | None
+    study: str | None
     view: str | None
     burned_in: bool  # whether the header says that text is part of the pixels
 
@@ -95,6 +96,7 @@ def prepare(path: Path, config: DecodeConfig) -> Prepared:
         picture.bits,
         picture.spacing,
         picture.patient,
+        picture.study,
         picture.view,
         picture.burned_in,
     )

@@ -16,15 +16,16 @@ def assign(groups: Mapping[str, str], seed: int, shares: Mapping[str, float]) ->
     """Group -> split, where `groups` names the group of each patient (`join`); `shares` (train, val, test) sum to 1.
 
     sha256 of (seed, patient) gives each patient a position in [0, 1), which the shares cut into train, val and test: nothing that is
-    added can move a patient. Only where a picture shows two patients to be one can that differ: then the group stands in the first of
-    train, val and test that one of its patients has, so what was once trained on never comes to test.
+    added can move a patient. Only where two patients are shown to be one can that differ: then the group stands in the first of
+    train, val and test that one of its patients has, so what was once trained on never comes to test by what is added; taking away
+    what joined the two can bring it back.
     Raises ValueError for fewer than three groups, and where a split stays empty, naming seeds under which none does.
     """
     if len(set(groups.values())) < len(SPLITS):
         raise ValueError(
             f"found {len(set(groups.values()))} patients; train, val and test need one each, so at least 3: "
             "add pictures of other patients (inbox/images), or name the patients apart in images.csv (DICOM files of one PatientID "
-            "stay one patient: remove an ID that is a placeholder)"
+            "or StudyInstanceUID stay one patient: remove one that is a placeholder)"
         )
     chosen = _chosen(groups, seed, shares)
     if empty := [split for split in SPLITS if split not in chosen.values()]:

@@ -15,14 +15,13 @@ from typing import Any
 import pandas as pd
 
 from xraydenoise import contracts
-from xraydenoise.data import card, duplicates, leakage, pairs, prepare, splits, store, workers
-from xraydenoise.data.journal import PASSING, Journal
+from xraydenoise.data import card, duplicates, leakage, pairs, prepare, quarantine, splits, store, workers
+from xraydenoise.data.journal import Journal
 from xraydenoise.data.leakage import Near, Pair
 from xraydenoise.data.pairs import DUPLICATE
 from xraydenoise.data.picture import Refused
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
-from xraydenoise.tables import markdown
 
 DATA = Path("data")
 OUT = Path("artifacts/ingest")
@@ -30,14 +29,14 @@ TRACK = Path("artifacts/tracks/noise")
 WORK = Path("work/ingest")  # the journal; survives a kill, removed at the end
 CODE = Path(prepare.__file__).parent  # what decides, besides params and files, what becomes of a file
 CODECS = ("numpy", "opencv-python-headless", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-openjpeg", "python-gdcm", "simplejpeg")
-REFUSED = list(contracts.Quarantine.to_schema().columns)
 TABLE = [column for column in contracts.Images.to_schema().columns if column != "split"]
 
 
 def run(params: Params) -> None:
     """Read data/<dataset>/manifest.parquet of every dataset; write the store, its manifests, the quarantine, the card and the proof.
 
-    Raises ValueError when there is no image, when more than ingest.max_bad of the files are bad, for too few patients, and for a leak.
+    Raises ValueError when there is no image, when more than ingest.max_bad of a dataset's files are bad or none of them is left, for too
+    few patients, and for a leak.
     """
     for folder in (OUT, TRACK):
         shutil.rmtree(folder, ignore_errors=True)
@@ -46,11 +45,13 @@ def run(params: Params) -> None:
     journal = Journal(WORK, key(files, params))
     decode_missing(files, journal, params)
 
-    together, contradicted = pairs.agreed(journal.table(["image", "view", "label", "named"], having="image"))
-    refused = quarantined(journal, contradicted)
+    together, contradicted = pairs.agreed(journal.table(pairs.TOLD, having="image"))
+    refused = quarantine.table(journal, contradicted)
     contracts.write(refused, OUT / "quarantine.parquet", contracts.Quarantine)
-    (OUT / "quarantine.md").write_text(readable(refused, len(files)), encoding="utf-8")
-    tell(refused, len(files), params.ingest.max_bad)
+    page = OUT / "quarantine.md"
+    page.write_text(quarantine.readable(refused, len(files)), encoding="utf-8")
+    quarantine.tell(refused, len(files), page)
+    quarantine.check(refused, files["source"], params.ingest.max_bad, page)
 
     images = journal.table(TABLE, having="offset").astype({"spacing": float})
     for column in together:
@@ -60,7 +61,7 @@ def run(params: Params) -> None:
     own = [(patient, patient) for patient in images["patient"]]
     groups = splits.join([*own, *((pair.first_patient, pair.second_patient) for pair in found)])
     warn(found)
-    split = splits.assign(groups, params.seed, params.ingest.split.model_dump())
+    split = splits.assign(deciding(journal, groups, params), params.seed, params.ingest.split.model_dump())
     images["patient"] = images["patient"].map(groups)
     images["split"] = images["patient"].map(split)
     contracts.write(images, OUT / "manifest.parquet", contracts.Images)
@@ -153,35 +154,38 @@ def entry(file: dict[str, Any], found: prepare.Prepared, patient: str) -> dict[s
         "spacing": None if native is None else native * max(found.native_height, found.native_width) / max(found.pixels.shape),
         "burned_in": found.burned_in,
         "dicom_patient": found.patient,
-        "named": file["patient"] is not None or found.patient is not None,
+        "dicom_study": found.study,
+        "named": any(name is not None for name in (file["patient"], found.patient, found.study)),
     }
 
 
 def patient_of(file: dict[str, Any], result: prepare.Prepared) -> str:
-    """The manifest's patient, else DICOM's, else the file itself: its path without the suffix."""
-    if file["patient"] is not None:
-        return str(file["patient"])
-    path = Path(file["path"])
-    own = path if path.suffix[1:].isdigit() else path.with_suffix("")  # the last number of a UID is no suffix
-    # A hashed PatientID is the same person in every dataset; a file's name is not.
-    return result.patient or f"{file['source']}:{own.as_posix()}"
+    """The manifest's patient, else DICOM's or else its study, else the picture itself: its path may change."""
+    return file["patient"] or result.patient or result.study or f"picture-{result.image}"
 
 
-def quarantined(journal: Journal, contradicted: "pd.Series[str]") -> pd.DataFrame:
-    """contracts.Quarantine; exact copies whose labels contradict each other say so."""
-    refused = journal.table([*REFUSED, "image"], having="reason")
-    more = {image: f"; the copies are labelled {labels}, so the picture has no label" for image, labels in contradicted.items()}
-    refused["detail"] = [detail + more.get(image, "") for image, detail in zip(refused.pop("image"), refused["detail"], strict=True)]
-    return refused.astype("str")
+def deciding(journal: Journal, groups: dict[str, str], params: Params) -> dict[str, str]:
+    """Name -> group, of the names whose hashes decide where each group stands (splits.assign): one a file.
+
+    In a folder it is the PatientID where there is one, as an images.csv that comes later must not move who is trained on towards test.
+    Datasets whose source names the patients have named them so from the start.
+    """
+    folders = {name for name, source in params.datasets.items() if source.kind == "folder"}
+    told = (row for row in journal.read() if "patient" in row)
+    return {(row["source"] in folders and row["dicom_patient"]) or row["patient"]: groups[row["patient"]] for row in told}
 
 
 def warn(found: list[Pair]) -> None:
-    """Tell which patients were joined though a table names them apart: a PatientID may be a placeholder."""
-    if apart := [pair for pair in found if pair.how == leakage.PATIENT_ID]:
-        print(
-            f"ingest: {len(apart)} patients are joined to others of the same DICOM PatientID, though images.csv names them apart "
-            f"(the first: {apart[0].first}, {apart[0].second}); where that PatientID is a placeholder, remove it from the files"
-        )
+    """Tell which patients were joined though they are named apart: what joined them may be a placeholder."""
+    for how, entry, other in (
+        (leakage.PATIENT_ID, "PatientID", "images.csv names"),
+        (leakage.STUDY, "StudyInstanceUID", "images.csv or PatientID names"),
+    ):
+        if apart := [pair for pair in found if pair.how == how]:
+            print(
+                f"ingest: {len(apart)} patients are joined to others of the same DICOM {entry}, though {other} them apart "
+                f"(the first: {apart[0].first}, {apart[0].second}); where that {entry} is a placeholder, remove it from the files"
+            )
 
 
 def prove(groups: dict[str, str], found: list[Pair], signatures: Any) -> None:
@@ -221,29 +225,3 @@ def describe(files: pd.DataFrame, refused: pd.DataFrame, pixels: Any, params: Pa
         print(
             f"ingest: {burned} pictures have text in their pixels (BurnedInAnnotation), which may name the patient; see {OUT / 'card.md'}"
         )
-
-
-def tell(refused: pd.DataFrame, total: int, max_bad: float) -> None:
-    """Print what was refused. Raises ValueError where too much of it is bad, or nothing is left."""
-    if refused.empty:
-        return
-    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(Counter(refused["reason"]).items()))
-    print(f"ingest: {len(refused)} of {total} files are in quarantine ({reasons}); see {OUT / 'quarantine.md'}")
-    bad = refused[refused["reason"] != DUPLICATE]
-    if len(bad) == total or len(bad) / total > max_bad:
-        first = bad.iloc[0]
-        again = (
-            "; what crashed, took too long or found no memory is tried again by the next run" if bad["reason"].isin(PASSING).any() else ""
-        )
-        raise ValueError(
-            f"ingest: {len(bad)} of {total} files are unusable, ingest.max_bad allows a share of {max_bad:g}; "
-            f"the first is {first['file']} of {first['source']} ({first['reason']}: {first['detail']}); all: {OUT / 'quarantine.md'}{again}"
-        )
-
-
-def readable(refused: pd.DataFrame, total: int) -> str:
-    """The quarantine as a Markdown page."""
-    lines = ["# Quarantine", "", f"{len(refused)} of {total} files are not in the pixel store.", ""]
-    if not refused.empty:
-        lines.append(markdown(refused))
-    return "\n".join(lines) + "\n"

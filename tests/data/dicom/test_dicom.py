@@ -4,7 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom.encaps import encapsulate
-from pydicom.uid import MPEG4HP41, DeflatedExplicitVRLittleEndian
+from pydicom.uid import (
+    MPEG4HP41,
+    BasicTextSRStorage,
+    ComputedRadiographyImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    GrayscaleSoftcopyPresentationStateStorage,
+    KeyObjectSelectionDocumentStorage,
+    MediaStorageDirectoryStorage,
+)
 
 from xraydenoise.data.decode import decode
 from xraydenoise.data.dicom import is_dicom
@@ -102,6 +110,13 @@ def test_the_patient_is_hashed_and_the_same_in_every_file(make_dicom) -> None:
     assert "Doe" not in first
 
 
+def test_the_study_is_hashed_and_told_beside_the_patient(make_dicom) -> None:
+    pictures = [decode(make_dicom(levels(12), bits=12, StudyInstanceUID=study), LIMIT, voi=False) for study in ("1.2.3", "1.2.4", "")]
+    first, second, none = (picture.study for picture in pictures)
+    assert first != second
+    assert (none, first[:6], "1.2.3" in first) == (None, "study-", False)
+
+
 @pytest.mark.parametrize(
     "name", ["", "ANONYMOUS", "Anonymized", "anon", "0000", "XXX", "N/A", "Unknown", "no id", "PatientID", "De-identified"]
 )
@@ -109,9 +124,16 @@ def test_a_placeholder_is_nobody(make_dicom, name: str) -> None:
     assert decode(make_dicom(levels(12), bits=12, PatientID=name), LIMIT, voi=False).patient is None
 
 
-@pytest.mark.parametrize("name", ["ANON0012", "0x12", "PATIENT 7", "100", "Noid-3"])
+@pytest.mark.parametrize("name", ["ANON0012", "0x12", "PATIENT 7", "100", "Noid-3", "0001", "ANON-17", "NA-2", "Doe^Anna"])
 def test_a_pseudonym_is_somebody(make_dicom, name: str) -> None:
     assert decode(make_dicom(levels(12), bits=12, PatientID=name), LIMIT, voi=False).patient is not None
+
+
+@pytest.mark.parametrize(
+    "name", ["<removed>", "(empty)", "Anonymous^", "ANONYMOUS^PATIENT", "NOT PROVIDED", "Not Available", "confidential"]
+)
+def test_a_placeholder_is_nobody_however_it_is_punctuated(make_dicom, name: str) -> None:
+    assert decode(make_dicom(levels(12), bits=12, PatientID=name), LIMIT, voi=False).patient is None
 
 
 @pytest.mark.parametrize(
@@ -127,6 +149,16 @@ def test_a_pseudonym_is_somebody(make_dicom, name: str) -> None:
 )
 def test_the_spacing_is_the_first_that_makes_sense(entries: dict, spacing: float | None, make_dicom) -> None:
     assert decode(make_dicom(levels(12), bits=12, **entries), LIMIT, voi=False).spacing == spacing
+
+
+@pytest.mark.parametrize("malformed", [b"0,143\\0,143 ", b"\\ ", b"\\0.2", b"a\\b ", b"1e999\\1e999 "])
+@pytest.mark.parametrize(("next_entries", "spacing"), [({}, None), ({"ImagerPixelSpacing": [0.2, 0.2]}, 0.2)])
+def test_a_malformed_spacing_costs_neither_the_picture_nor_the_next_one(
+    malformed: bytes, next_entries: dict, spacing: float | None, make_dicom
+) -> None:
+    path = make_dicom(levels(12), bits=12, PixelSpacing=["7.123456", "7.123456"], **next_entries)
+    path.write_bytes(path.read_bytes().replace(b"7.123456\\7.123456 ", malformed.ljust(18)))
+    assert decode(path, LIMIT, voi=False).spacing == spacing
 
 
 def test_the_view_says_body_part_side_and_projection(make_dicom) -> None:
@@ -155,3 +187,18 @@ def test_size_is_checked_before_the_pixels(make_dicom) -> None:
 )
 def test_a_header_that_is_no_radiograph_is_refused_with_a_reason(entries: dict, reason: str, make_dicom) -> None:
     assert refusal(make_dicom(levels(12), bits=12, **entries)) == reason
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [BasicTextSRStorage, GrayscaleSoftcopyPresentationStateStorage, KeyObjectSelectionDocumentStorage, MediaStorageDirectoryStorage],
+)
+def test_what_is_no_image_by_its_class_is_no_picture_and_says_so(kind: str, make_dicom) -> None:
+    with pytest.raises(Refused, match=f"^no_picture: DICOM of class {kind.name},"):
+        decode(make_dicom(levels(12), bits=12, SOPClassUID=kind, Rows=None, Columns=None, PixelData=None), LIMIT, voi=False)
+
+
+@pytest.mark.parametrize("entries", [{"PixelData": None}, {"PixelData": None, "Rows": None, "Columns": None}])
+@pytest.mark.parametrize("kind", [ComputedRadiographyImageStorage, "1.2.840.10008.5.1.4"])
+def test_an_image_or_an_unknown_object_without_pixels_is_bad(entries: dict, kind: str, make_dicom) -> None:
+    assert refusal(make_dicom(levels(12), bits=12, SOPClassUID=kind, **entries)) == "not_an_image"

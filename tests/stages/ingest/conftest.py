@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+from pydicom.uid import UID, BasicTextSRStorage, ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 from xraydenoise import contracts
 from xraydenoise.data.prepare import IngestConfig, SplitConfig
@@ -44,19 +44,31 @@ class Project:
     def quarantine(self) -> pd.DataFrame:
         return contracts.read(Path("artifacts/ingest/quarantine.parquet"), contracts.Quarantine)
 
-    def scan(self, name: str, number: int, patient: str) -> None:
-        """A radiograph of its own in the inbox, whose header names `patient`."""
-        path = Path("inbox/images") / name
-        path.parent.mkdir(exist_ok=True)
-        header = Dataset()
-        header.file_meta = FileMetaDataset()
-        header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        header.SOPClassUID, header.SOPInstanceUID = SecondaryCaptureImageStorage, generate_uid()
+    def scan(self, name: str, number: int, patient: str, **entries: object) -> None:
+        """A radiograph of its own in the inbox, whose header names `patient`; keywords set more header entries."""
+        header = headed(SecondaryCaptureImageStorage)
         header.PatientID, header.Rows, header.Columns, header.SamplesPerPixel = patient, 96, 96, 1
         header.PhotometricInterpretation, header.PixelRepresentation = "MONOCHROME2", 0
         header.BitsAllocated, header.BitsStored, header.HighBit = 16, 16, 15
         header.PixelData = np.rint(phantom.draw(96, 77, number, 0) * 65535).astype("<u2").tobytes()
+        for keyword, entry in entries.items():
+            setattr(header, keyword, entry)
+        path = Path("inbox/images") / name
+        path.parent.mkdir(exist_ok=True)
         header.save_as(path, enforce_file_format=True)
+
+    def document(self, name: str) -> None:
+        """A structured report in the inbox, as a hospital's CD holds beside its pictures."""
+        headed(BasicTextSRStorage).save_as(Path("inbox/images") / name, enforce_file_format=True)
+
+
+def headed(kind: UID) -> Dataset:
+    """The entries that every DICOM file has."""
+    header = Dataset()
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    header.SOPClassUID, header.SOPInstanceUID = kind, generate_uid()
+    return header
 
 
 @pytest.fixture

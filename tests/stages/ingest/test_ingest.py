@@ -71,30 +71,67 @@ def test_the_same_data_give_the_same_bytes(project: Any, chests: phantom.Config)
 def test_a_refused_file_is_told_counted_and_listed(project: Any, chests: phantom.Config, capsys: pytest.CaptureFixture[str]) -> None:
     Path("inbox/images/broken.png").write_text("no | image")
     Path("inbox/images/empty.jpg").touch()
+    project.scan("whole", 0, "MRN0")
+    project.scan("whole too", 1, "MRN1")
     project.run(chests=chests)
     assert project.quarantine()[["source", "file", "reason"]].to_numpy().tolist() == [
         ["inbox", "files/images/broken.png", "not_an_image"],
         ["inbox", "files/images/empty.jpg", "empty"],
     ]
-    assert len(project.images()) == 12
-    assert "2 of 14 files are in quarantine (1 empty, 1 not_an_image); see artifacts/ingest/quarantine.md" in capsys.readouterr().out
+    assert len(project.images()) == 14
+    assert "2 of 16 files are in quarantine (1 empty, 1 not_an_image); see artifacts/ingest/quarantine.md" in capsys.readouterr().out
     assert "| inbox | files/images/empty.jpg | empty | 0 bytes |" in Path("artifacts/ingest/quarantine.md").read_text()
 
 
-def test_too_many_bad_files_stop_the_stage_and_the_quarantine_says_which(project: Any, chests: phantom.Config) -> None:
+def test_too_many_bad_files_of_a_dataset_stop_the_stage_and_the_quarantine_says_which(project: Any, chests: phantom.Config) -> None:
     Path("inbox/images/broken.png").write_text("no image")
+    for number in range(3):
+        project.scan(f"{number}.dcm", number, f"MRN{number}")
+    project.run(max_bad=0.25, chests=chests)
     with pytest.raises(
-        ValueError, match=r"1 of 13 files are unusable, .*max_bad allows a share of 0\.05; the first is files/images/broken\.png"
+        ValueError,
+        match=r"1 of 4 files of inbox are unusable, .*max_bad allows a share of 0\.2; .* the first is files/images/broken\.png",
     ):
-        project.run(max_bad=0.05, chests=chests)
+        project.run(max_bad=0.2, chests=chests)
     assert len(project.quarantine()) == 1
     assert not Path("artifacts/ingest/manifest.parquet").exists()
 
 
-def test_files_that_are_all_bad_stop_the_stage_whatever_is_allowed(project: Any) -> None:
+def test_copies_do_not_make_the_share_of_bad_files_smaller(project: Any, chests: phantom.Config) -> None:
     Path("inbox/images/broken.png").write_text("no image")
-    with pytest.raises(ValueError, match="1 of 1 files are unusable"):
-        project.run(max_bad=1)
+    for number in range(4):
+        project.scan(f"{number}.dcm", number % 2, f"MRN{number % 2}")
+    with pytest.raises(ValueError, match="1 of 3 files of inbox are unusable"):
+        project.run(max_bad=0.3, chests=chests)
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_a_dataset_whose_files_are_all_bad_stops_the_stage_whatever_is_allowed(project: Any, chests: phantom.Config, others: bool) -> None:
+    Path("inbox/images/broken.png").write_text("no image")
+    with pytest.raises(
+        ValueError, match=r"none of the 1 files of inbox is a usable picture; .*out of datasets .* first is files/images/broken\.png \("
+    ):
+        project.run(max_bad=1, **({"chests": chests} if others else {}))
+
+
+def test_a_cds_directory_and_reports_are_told_and_are_not_bad(
+    project: Any, chests: phantom.Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(3):
+        project.scan(f"{number}.dcm", number, f"MRN{number}")
+    for number in range(2):
+        project.document(f"report{number}")
+    project.run(max_bad=0, chests=chests)
+    assert list(project.quarantine()["reason"]) == ["no_picture", "no_picture"]
+    assert "2 of 17 files are in quarantine (2 no_picture)" in capsys.readouterr().out
+
+
+def test_a_dataset_of_reports_alone_stops_the_stage(project: Any, chests: phantom.Config) -> None:
+    project.document("report")
+    with pytest.raises(
+        ValueError, match=r"none of the 1 files of inbox is a usable picture; .* first is files/images/report \(no_picture: "
+    ):
+        project.run(chests=chests)
 
 
 def test_no_image_at_all_is_refused_with_the_way_out(project: Any) -> None:
@@ -109,6 +146,7 @@ def test_fewer_than_three_patients_are_refused(project: Any, chests: phantom.Con
 
 def test_a_file_that_could_not_be_fetched_is_in_quarantine_under_its_own_reason(project: Any, chests: phantom.Config) -> None:
     Path("inbox/images/gone.png").symlink_to("nothing")
+    project.scan("whole", 0, "MRN0")
     project.run(chests=chests)
     assert project.quarantine().to_numpy().tolist() == [["inbox", "files/images/gone.png", "broken_link", "is a link to nothing: nothing"]]
     assert "| inbox | files/images/gone.png | broken_link |" in Path("artifacts/ingest/quarantine.md").read_text()
@@ -128,6 +166,7 @@ def test_a_killed_run_goes_on_where_it_was_to_the_same_bytes(
 ) -> None:
     chosen = project.params(chests=chests.model_copy(update={"patients": 20}))
     Path("inbox/images/broken.png").write_text("no image")
+    project.scan("whole", 0, "MRN0")
     project.run(chests=chosen.datasets["chests"])
     whole = {path: path.read_bytes() for path in Path("artifacts").rglob("*.*")}
 
@@ -135,7 +174,7 @@ def test_a_killed_run_goes_on_where_it_was_to_the_same_bytes(
     assert ended.returncode == -signal.SIGKILL
     assert not Path("artifacts/ingest/manifest.parquet").exists()
     ingest.run(chosen)
-    assert "ingest: goes on after 25 of 41 files" in capsys.readouterr().out
+    assert "ingest: goes on after 25 of 42 files" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in Path("artifacts").rglob("*.*")} == whole
     assert not Path("work/ingest").exists()
 
@@ -187,7 +226,7 @@ def test_what_crashed_or_took_too_long_is_tried_again_by_the_next_run(
         patch.setattr(prepare, "stream", sick)
         with pytest.raises(
             ValueError,
-            match=r"2 of 12 files are unusable, .*; what crashed, took too long or found no memory is tried again by the next run",
+            match=r"2 of 12 files of chests are .*; what crashed, took too long or found no memory is tried again by the next run",
         ):
             ingest.run(project.params(max_bad=0.1, chests=chests))
     ingest.run(project.params(max_bad=0.1, chests=chests))

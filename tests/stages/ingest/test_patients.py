@@ -24,7 +24,7 @@ def test_a_picture_that_two_patients_share_is_kept_once_and_joins_them(
     shutil.copyfile(first, "inbox/images/x.png")
     shutil.copyfile(second, "inbox/images/y.png")
     Path("inbox/images/images.csv").write_text("file,patient_id\nx.png,P9\ny.png,P9\n")
-    project.run(max_bad=0, chests=chests)  # a duplicate is not bad
+    project.run(max_bad=0, chests=chests)  # a duplicate is not bad, and a dataset of nothing else no fault
     after = project.images()
     assert list(after["image"]) == list(before["image"])
     assert set(after.loc[after["file"].isin(["files/p0001_000.png", "files/p0004_001.png"]), "patient"]) == {"chests:p0001"}
@@ -39,9 +39,23 @@ def test_a_file_without_a_patient_counts_as_its_own_and_this_is_said(project: An
         path = Path("inbox/images") / f"{name}.png"
         path.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(path), np.random.default_rng(len(name) + ord(name[0]) + ord(name[2])).integers(0, 255, (80, 80), dtype=np.uint8))
-    project.run(seed=4)
-    assert sorted(project.images()["patient"]) == ["inbox:files/images/a/1", "inbox:files/images/b/1", "inbox:files/images/b/2"]
+    project.run(seed=15)
+    assert list(project.images()["patient"]) == [f"picture-{image}" for image in project.images()["image"]]
     assert "3 files name no patient, so each counts as its own; an images.csv" in capsys.readouterr().out
+
+
+def test_a_file_without_a_patient_stays_in_its_split_when_it_is_moved_or_renamed(project: Any, chests: phantom.Config) -> None:
+    for number in range(8):
+        project.scan(f"{number}.dcm", number, "")
+    project.run(chests=chests)
+    before = project.images().set_index("image")["split"]
+    Path("inbox/images").rename("inbox/moved")
+    Path("inbox/images").mkdir()
+    Path("inbox/moved").rename("inbox/images/2026")
+    for number in range(8):
+        Path(f"inbox/images/2026/{number}.dcm").rename(f"inbox/images/2026/chest{number}")
+    project.run(chests=chests)
+    assert project.images().set_index("image")["split"].to_dict() == before.to_dict()
 
 
 def test_patients_of_one_name_in_two_datasets_are_two(project: Any, chests: phantom.Config) -> None:
@@ -127,15 +141,29 @@ def test_two_patients_of_a_table_whose_files_are_one_dicom_patients_are_one(proj
     assert sorted(project.images().query("source == 'inbox'")["patient"]) == ["inbox:P0", "inbox:P0", "inbox:P2"]
 
 
-def test_a_table_that_names_every_file_of_a_dicom_patient_alike_moves_nobody(project: Any, chests: phantom.Config) -> None:
-    for number in range(8):
+def test_a_table_that_comes_later_and_names_every_dicom_patient_anew_moves_nobody(project: Any, chests: phantom.Config) -> None:
+    for number in range(12):
         project.scan(f"{number}.dcm", number, f"MRN{number}")
-    Path("inbox/images/images.csv").write_text("file,patient_id\n" + "".join(f"{number}.dcm,P{number}\n" for number in range(8)))
     project.run(chests=chests)
-    table = project.images().query("source == 'inbox'")
-    alone = splits.assign({patient: patient for patient in project.images()["patient"]}, 3, project.params().ingest.split.model_dump())
-    assert list(table["split"]) == [alone[f"inbox:P{number}"] for number in range(8)]
+    before = project.images()
+    Path("inbox/images/images.csv").write_text("file,patient_id\n" + "".join(f"{number}.dcm,P{number}\n" for number in range(12)))
+    project.run(chests=chests)
+    after = project.images()
+    assert list(after["split"]) == list(before["split"])
+    assert set(after.query("source == 'inbox'")["patient"]) == {f"inbox:P{number}" for number in range(12)}
     assert json.loads(Path("artifacts/ingest/leakage.json").read_text())["pairs"] == []
+
+
+def test_a_table_that_comes_later_and_joins_dicom_patients_moves_nobody_towards_test(project: Any, chests: phantom.Config) -> None:
+    for number in range(12):
+        project.scan(f"{number}.dcm", number, f"MRN{number}")
+    project.run(chests=chests)
+    before = [contracts.SPLITS.index(split) for split in project.images()["split"]]
+    Path("inbox/images/images.csv").write_text("file,patient_id\n" + "".join(f"{number}.dcm,P{number // 2}\n" for number in range(12)))
+    project.run(chests=chests)
+    after = [contracts.SPLITS.index(split) for split in project.images()["split"]]
+    assert all(new <= old for old, new in zip(before, after, strict=True))
+    assert after != before
 
 
 def test_files_without_a_patient_that_are_named_by_a_uid_are_not_one_patient(project: Any, chests: phantom.Config) -> None:
@@ -166,3 +194,49 @@ def test_what_an_exact_copy_tells_completes_the_picture_and_contradicting_labels
     told = dict(project.quarantine()[["file", "detail"]].to_numpy().tolist())
     assert told["files/images/b1.png"].endswith("a1.png of inbox; the copies are labelled normal, pneumonia, so the picture has no label")
     assert sum("labelled" in detail for detail in told.values()) == 1
+
+
+def test_the_exposures_of_one_study_are_one_patient_where_no_patient_id_tells(
+    project: Any, chests: phantom.Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(12):
+        project.scan(f"{number}.dcm", number, "ANONYMOUS", StudyInstanceUID=f"1.2.3.{number // 3}")
+    project.run(chests=chests)
+    table = project.images().query("source == 'inbox'")
+    assert list(table.groupby("dicom_study")["patient"].nunique()) == [1] * 4
+    assert (table["patient"].nunique(), table["named"].all()) == (4, True)
+    assert "name no patient" not in capsys.readouterr().out
+
+
+def test_a_study_joins_the_patients_that_a_table_or_patient_ids_tear_apart_and_this_is_said(
+    project: Any, chests: phantom.Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(8):
+        project.scan(f"{number}.dcm", number, f"MRN{number}" if number < 4 else "", StudyInstanceUID=f"1.2.3.{number // 2}")
+    Path("inbox/images/images.csv").write_text("file,patient_id\n4.dcm,P4\n5.dcm,P5\n6.dcm,P6\n")
+    project.run(chests=chests)
+    table = project.images().query("source == 'inbox'")
+    assert list(table.groupby("dicom_study")["patient"].nunique()) == [1] * 4
+    assert table["patient"].nunique() == 4
+    proof = json.loads(Path("artifacts/ingest/leakage.json").read_text())
+    assert (proof["leaks"], {pair["how"] for pair in proof["pairs"]}, len(proof["pairs"])) == ([], {"study"}, 4)
+    assert "ingest: 4 patients are joined to others of the same DICOM StudyInstanceUID, though " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("study", ["", "0.0.0"])
+def test_an_empty_study_names_nobody(project: Any, chests: phantom.Config, study: str) -> None:
+    for number in range(3):
+        project.scan(f"{number}.dcm", number, "", StudyInstanceUID=study)
+    project.run(chests=chests)
+    table = project.images().query("source == 'inbox'")
+    assert (table["patient"].nunique(), table["dicom_study"].notna().any()) == (3, False)
+
+
+def test_what_the_header_of_an_exact_copy_says_is_not_lost(project: Any, chests: phantom.Config) -> None:
+    cv2.imwrite("inbox/images/a.png", np.rint(phantom.draw(96, 77, 0, 0) * 65535).astype(np.uint16))
+    project.scan("b.dcm", 0, "MRN0", StudyInstanceUID="1.2.3", BurnedInAnnotation="YES", PixelSpacing=[0.2, 0.2])
+    project.run(chests=chests)
+    (row,) = project.images().query("source == 'inbox'").itertuples()
+    assert (row.file, row.burned_in, row.named) == ("files/images/a.png", True, True)
+    assert row.spacing == pytest.approx(0.2 * 96 / 64)
+    assert (row.dicom_patient[:6], row.dicom_study[:6], row.patient) == ("dicom-", "study-", row.dicom_patient)

@@ -10,20 +10,23 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.filereader import _read_file_meta_info, read_dataset, read_preamble
 from pydicom.multival import MultiValue
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from xraydenoise.data.dicom import stored
 from xraydenoise.data.dicom.scale import full_scale
-from xraydenoise.data.picture import FULL_SCALE, Picture, Refused, check_size
+from xraydenoise.data.picture import FULL_SCALE, NO_PICTURE, Picture, Refused, check_size
 
 # What anonymisers leave in the place of a PatientID (PS3.15 E.1 wants a dummy value): many patients would become one.
 PLACEHOLDER = re.compile(
-    r"[\W_0x]*|anon(?:ym(?:ous|i[sz]ed)?)?|de-?identified|no[ _]?id|none|null|n/?a|patient(?:[ _]?id)?|removed|unknown", re.I
+    r"[0x]*|(anon(ym(ous|i[sz]ed)?)?|confidential|deidentified|empty|noid|none|not(applicable|available|provided)|null|na|removed|unknown)?"
+    r"(patient)?(id)?"
 )
+PUNCTUATION = re.compile(r"[\W_]")
 PREAMBLE = 128  # bytes before the magic
 MAGIC = b"DICM"
 GRAYS = ("MONOCHROME1", "MONOCHROME2")
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")  # gray in three channels comes in these
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 SAMPLES = {**dict.fromkeys(GRAYS, 1), **dict.fromkeys(COLOURS, 3)}
 
 
@@ -44,7 +47,7 @@ def begins(data: bytes) -> bool:
 
 
 def read(data: bytes, max_megapixels: float, voi: bool) -> Picture:
-    """The picture of a whole file: inverted where low values are white, PatientID hashed; its size is checked before a pixel is decoded.
+    """The picture of a whole file: inverted where low values are white, its IDs hashed; its size is checked before a pixel is decoded.
 
     Full scale is what the stored bits allow (or the bits of the modality or VOI table), so a linear rescale changes nothing but its
     sign. With `voi` the first VOI table, or else the first window, decides what is black and what is white. Real numbers
@@ -85,6 +88,10 @@ def _inflated(deflated: bytes, limit: int) -> bytes:
 
 
 def _check(dataset: Dataset, max_megapixels: float) -> None:
+    kind = UID(str(dataset.file_meta.get("MediaStorageSOPClassUID") or dataset.get("SOPClassUID") or ""))
+    other = kind.name != kind and "Image Storage" not in kind.name  # of a class that the standard knows; a cut file may have any
+    if other and not any(entry in dataset for entry in ("Rows", *PIXELS)):
+        raise Refused(NO_PICTURE, f"DICOM of class {kind.name}, which holds none")
     if "Rows" not in dataset or "Columns" not in dataset:
         raise Refused("not_an_image", f"DICOM of modality {dataset.get('Modality', 'unknown')} holds no picture")
     check_size(int(dataset.Rows), int(dataset.Columns), max_megapixels)
@@ -114,22 +121,31 @@ def _picture(dataset: Dataset, voi: bool) -> Picture:
             raise Refused("constant", "every pixel that is not padding is the same")
         pixels[padding] = 0
     burned_in = str(dataset.get("BurnedInAnnotation") or "").upper() == "YES"
-    return Picture(pixels, bits, _spacing(dataset), _patient(dataset), _view(dataset), burned_in)
+    return Picture(pixels, bits, _spacing(dataset), *_whose(dataset), _view(dataset), burned_in)
 
 
 def _spacing(dataset: Dataset) -> float | None:
     """mm a pixel, where rows and columns agree: in the patient's plane if calibrated (PS3.3 10.7), else at the detector."""
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-        spacing = dataset.get(keyword)
-        if isinstance(spacing, MultiValue) and len(spacing) == 2 and all(0 < float(side) < float("inf") for side in spacing):
-            return float(spacing[0]) if float(spacing[0]) == float(spacing[1]) else None  # the next one would contradict it
+        try:
+            spacing = dataset.get(keyword)
+            sides = [float(side) for side in spacing] if isinstance(spacing, MultiValue) else []
+        except (TypeError, ValueError):  # no numbers: "0,143"
+            continue
+        if len(sides) == 2 and all(0 < side < float("inf") for side in sides):
+            return sides[0] if sides[0] == sides[1] else None  # the next one would contradict it
     return None
 
 
-def _patient(dataset: Dataset) -> str | None:
-    """A name for the patient that is the same in every file and is not the PatientID; None where that names nobody."""
-    patient = str(dataset.get("PatientID") or "").strip()
-    return None if PLACEHOLDER.fullmatch(patient) else f"dicom-{hashlib.sha256(patient.encode()).hexdigest()[:12]}"
+def _whose(dataset: Dataset) -> tuple[str | None, str | None]:
+    """Names for the patient and the study, the same in every file of theirs, which are not the IDs; None where these name nobody."""
+    return _hashed("dicom", dataset.get("PatientID")), _hashed("study", dataset.get("StudyInstanceUID"))
+
+
+def _hashed(kind: str, entry: object) -> str | None:
+    told = str(entry or "").strip()
+    letters = PUNCTUATION.sub("", told).casefold()
+    return None if PLACEHOLDER.fullmatch(letters) else f"{kind}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
 def _view(dataset: Dataset) -> str | None:
