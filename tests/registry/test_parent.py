@@ -1,5 +1,6 @@
 """The parent run: one a distinct outcome, with what belongs to all methods, and a run of each nested under it."""
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -115,6 +116,24 @@ def test_a_later_verdict_replaces_the_first_but_staying_champion_does_not_hide_w
         ):
             mirror.everything(opened, project.methods, {}, verdict)
             assert expected in shown()
+
+
+@pytest.mark.parametrize(("conditions", "whole"), [(2, True), (300, False)])
+def test_the_description_keeps_reasons_and_warnings_however_many_conditions_there_are(project, conditions, whole):
+    short = project.verdict()
+    checks = [short.checks[0]._replace(condition=f"gaussian_{number}") for number in range(conditions)]
+    verdict = dataclasses.replace(short, checks=tuple(checks))
+    with store.opened("x") as opened:
+        mirror.everything(opened, project.methods, {}, verdict)
+        (over,) = runs(opened, "pipeline")
+    note = over.data.tags["mlflow.note.content"]
+    lines = note.splitlines()
+    assert lines[:4] == ["```", "dncnn is promoted to champion", "dncnn is champion.", "Warning: Few patients."]
+    assert lines[-1] == "```"
+    assert len(note) <= 8000
+    assert (lines[-2] != "... verdict.txt has the rest") is whole
+    assert set(lines[5 : -1 if whole else -2]) <= set(verdict.table().splitlines())  # no line is cut
+    assert ("gaussian_1 " in note, f"gaussian_{conditions - 1} " in note) == (True, whole)
 
 
 def test_a_parent_that_a_crash_left_half_made_is_finished_by_the_next_call(project, monkeypatch):

@@ -19,6 +19,8 @@ DIFFERENCES = Path("artifacts/register/champion_differences.csv")  # the candida
 NESTED = "mlflow.parentRunId"  # the tag by which MLflow's pages nest runs
 READ = {".csv", ".html", ".json", ".md", ".png"}  # what people read; manifests and pixels stay where they are
 VERDICT = "xraydenoise.verdict"  # tag: which verdict is shown
+NOTE = 8000  # characters that MLflow keeps of a tag
+REST = "... verdict.txt has the rest"
 
 
 def mirror(store: Store, verdict: Verdict) -> "tuple[Run, list[str]]":
@@ -81,6 +83,15 @@ def _decided(store: Store, run: "Run", verdict: Verdict) -> list[str]:
         client.log_artifact(name, str(DIFFERENCES))
     elif DIFFERENCES.name in {file.path for file in client.list_artifacts(name)}:  # of an older verdict
         runs.delete(run, DIFFERENCES.name)
-    client.set_tag(name, "mlflow.note.content", f"```\n{verdict.table()}\n```")  # the description on the run's page
+    client.set_tag(name, "mlflow.note.content", _note(verdict))  # the description on the run's page
     client.set_tag(name, VERDICT, digest)
     return [f"pipeline: the verdict on {verdict.candidate}"]
+
+
+def _note(verdict: Verdict) -> str:
+    """The verdict as Markdown, the reasons and warnings before the checks: where it is too long for MLflow, only checks are cut."""
+    fence, text = "```", "\n".join([verdict.head(), *verdict.said(), "", *verdict.lines()])
+    room = NOTE - 2 * len(f"{fence}\n")
+    if len(text) > room:
+        text = text[: text.rindex("\n", 0, room - len(REST)) + 1] + REST
+    return f"{fence}\n{text}\n{fence}"
