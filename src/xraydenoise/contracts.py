@@ -318,8 +318,10 @@ def read(path: Path, schema: type[Table]) -> pd.DataFrame:
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: not there; run the stage that writes it (`dvc repro`)")
-    frame = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    return _checked(frame, path, schema)
+    if path.suffix == ".csv":  # where nothing tells the name 10 from a number, or the name null from none
+        texts = {name: str for name, column in schema.to_schema().columns.items() if column.dtype.type is str}
+        return _checked(pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""]), path, schema)
+    return _checked(pd.read_parquet(path), path, schema)
 
 
 def _checked(frame: pd.DataFrame, path: Path, schema: type[Table]) -> pd.DataFrame:
