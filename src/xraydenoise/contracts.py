@@ -276,6 +276,14 @@ class Detectability(Table):
     dprime_high: Series[float] = pa.Field(ge=0, nullable=True)
 
 
+class Cost(Table):
+    """One row a model: what its network costs."""
+
+    method: Series[str]
+    parameters: Series[int] = pa.Field(ge=1)
+    mflop: Series[float] = pa.Field(ge=0)  # a pixel; one multiplication and one addition count as two operations
+
+
 class ProtocolScores(Table):
     """One row a test picture, condition, method and metric of a published comparison."""
 

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xraydenoise.evaluation.verdict import Verdict
 from xraydenoise.registry import runs
@@ -48,6 +48,12 @@ def of(child: "Run") -> str | None:
     return found
 
 
+def facts() -> dict[str, object]:
+    """What the pictures are, as the run's params: the data sets, and each split's pictures, patients and identity."""
+    datasets = json.loads((DATA / "card.json").read_text(encoding="utf-8"))["datasets"]
+    return {"data": {"datasets": " + ".join(datasets), **_splits()}}
+
+
 def adopt(store: Store, parent: "Run", child: "Run") -> None:
     """Nest a run that no other has under `parent`: it belongs to the same dvc.lock from here on."""
     runs.tag_lock(store, child)
@@ -65,8 +71,13 @@ def _files() -> list[tuple[Path, str | None]]:
 
 
 def _create(store: Store, outcome: str) -> "Run":
-    test_set = json.loads((DATA / "leakage.json").read_text(encoding="utf-8"))["splits"]["test"]["identity"]
-    return runs.create(store, "pipeline", {"kind": "pipeline", "test_set": test_set, runs.OUTCOME: outcome}, {})
+    return runs.create(store, "pipeline", {"kind": "pipeline", "test_set": _splits()["test"]["identity"], runs.OUTCOME: outcome}, {})
+
+
+def _splits() -> dict[str, dict[str, Any]]:
+    """Pictures, patients and identity of each."""
+    found: dict[str, dict[str, Any]] = json.loads((DATA / "leakage.json").read_text(encoding="utf-8"))["splits"]
+    return found
 
 
 def _decided(store: Store, run: "Run", verdict: Verdict) -> list[str]:
