@@ -61,3 +61,10 @@ def test_a_manifest_that_is_not_there_names_the_way_to_it(tmp_path):
 def test_an_empty_table_keeps_its_contract(schema, tmp_path):
     contracts.write(contracts.empty(schema), tmp_path / "empty.parquet", schema)
     assert len(contracts.read(tmp_path / "empty.parquet", schema)) == 0
+
+
+def test_names_that_look_like_numbers_or_like_nothing_stay_names_in_csv(tmp_path):
+    path = tmp_path / "groups.csv"
+    frame = pd.DataFrame({"track": "noise", "condition": ["10", "007", "nan"], "method": ["null", "none", "1e3"], "letters": "a"})
+    contracts.write(frame, path, contracts.Groups)
+    pd.testing.assert_frame_equal(contracts.read(path, contracts.Groups), frame)

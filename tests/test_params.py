@@ -79,6 +79,7 @@ def test_the_params_are_frozen():
         ("label.overlap", 1, ["label.overlap", "1"]),
         ("ingest.split", {"train": 0.9, "val": 0.2, "test": 0.2}, ["ingest.split"]),
         ("baselines.median.sizes", [2], ["baselines.median", "2"]),
+        ("evaluate.sweep.gaussian", [0.1, 1.1], ["evaluate.sweep.gaussian", "less than or equal to 1", "1.1"]),
     ],
 )
 def test_a_wrong_entry_is_named_with_the_value_and_what_is_allowed(refused, path, value, said):
@@ -86,6 +87,12 @@ def test_a_wrong_entry_is_named_with_the_value_and_what_is_allowed(refused, path
     for part in said:
         assert part in line
     assert len(line.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("family", ["gaussian", "quantum"])
+def test_a_level_of_noise_that_is_named_twice_is_refused_before_anything_is_trained(refused, family):
+    line = refused(f"evaluate.sweep.{family}", [0.1, 0.1, 0.2])
+    assert f"evaluate.sweep.{family}: must rise from each number to the next, found [0.1, 0.1, 0.2]" in line
 
 
 def test_baselines_without_the_median_are_refused(refused):

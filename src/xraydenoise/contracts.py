@@ -277,6 +277,14 @@ class Detectability(Table):
     dprime_high: Series[float] = pa.Field(ge=0, nullable=True)
 
 
+class Cost(Table):
+    """One row a model: what its network costs."""
+
+    method: Series[str]
+    parameters: Series[int] = pa.Field(ge=1)
+    mflop: Series[float] = pa.Field(ge=0)  # a pixel; one multiplication and one addition count as two operations
+
+
 class ProtocolScores(Table):
     """One row a test picture, condition, method and metric of a published comparison."""
 
@@ -319,8 +327,10 @@ def read(path: Path, schema: type[Table]) -> pd.DataFrame:
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: not there; run the stage that writes it (`dvc repro`)")
-    frame = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    return _checked(frame, path, schema)
+    if path.suffix == ".csv":  # where nothing tells the name 10 from a number, or the name null from none
+        texts = {name: str for name, column in schema.to_schema().columns.items() if column.dtype.type is str}
+        return _checked(pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""]), path, schema)
+    return _checked(pd.read_parquet(path), path, schema)
 
 
 def _checked(frame: pd.DataFrame, path: Path, schema: type[Table]) -> pd.DataFrame:

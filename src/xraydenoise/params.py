@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from xraydenoise import kinds, protocols
 from xraydenoise.data import sources
 from xraydenoise.data.prepare import IngestConfig
 from xraydenoise.enhancement import EnhanceConfig
 from xraydenoise.evaluation.baselines import BaselineConfig
+from xraydenoise.evaluation.baselines.base import Rising, rise
 from xraydenoise.evaluation.detectability import Disc
 from xraydenoise.evaluation.gate import GateConfig
 from xraydenoise.evaluation.ranking import CompareConfig
@@ -57,8 +58,9 @@ class SweepConfig(kinds.Config):
     """The levels of noise that the curves show, on track noise."""
 
     pictures: int = Field(ge=1)  # test images, and val images that tune a baseline at each level
-    gaussian: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(min_length=1)  # sigma, fractions of full scale
-    quantum: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)  # photons at full scale
+    # sigma, fractions of full scale; a level named twice would be scored twice
+    gaussian: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1), AfterValidator(rise)]
+    quantum: Rising  # photons at full scale
     full_dose: float = Field(gt=0)  # photons at full scale that count as 100 % dose
 
 

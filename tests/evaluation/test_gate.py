@@ -181,6 +181,27 @@ def test_few_patients_are_warned_of_and_never_replace_a_champion(patients: int) 
     assert first.warnings == verdict.warnings
 
 
+def test_a_candidate_that_is_worse_is_not_told_to_find_more_patients() -> None:
+    reason = gate(scores(2.95, patients=4, spread=0.02)).reasons[0]
+    assert "unet is nowhere better than the champion; nearest in" in reason
+    assert "more patients" not in reason
+
+
+def test_what_comes_nearest_to_better_is_a_gain_however_uncertain_and_no_certain_loss() -> None:
+    frame = scores({"gaussian_10": 2.5, "gaussian_20": 2.0, "quantum_30": 2.8}, spread=0.02)
+    candidate = frame["method"] == "unet"
+    frame["ssim"] -= 0.01 * candidate
+    nearest = gate(frame).frame().query("check == 'better'").iloc[0]
+    assert (nearest["condition"], nearest["metric"]) == ("quantum_30", "psnr")
+    lucky = candidate & (frame["condition"] == "gaussian_20") & (frame["patient"] == "p0")
+    frame["psnr"] += 11 * lucky
+    verdict = gate(frame)
+    nearest = verdict.frame().query("check == 'better'").iloc[0]
+    assert (nearest["condition"], nearest["metric"]) == ("gaussian_20", "psnr")
+    assert nearest["low"] < 0 < nearest["value"]
+    assert any("nowhere shown to be better than the champion; nearest in gaussian_20" in reason for reason in verdict.reasons)
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [

@@ -149,3 +149,18 @@ def test_the_table_names_what_can_not_be_told_apart_from_the_chosen(make_scores:
     assert "  not told apart from large on test: another_method_0, another_method_1" in text
     assert "  not told apart from large_enhanced on test: none" in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(("patients", "few"), [(6, True), (7, True), (8, False), (60, False)])
+def test_test_has_too_few_patients_where_no_pair_of_methods_could_be_told_apart(make_scores: Scores, patients: int, few: bool) -> None:
+    """Four methods make six pairs: 6 / 64 with seven patients, 6 / 128 with eight."""
+    rows = ranking.on_test(ranking.rank(make_scores(patients), CONFIG, 0))
+    assert ranking.none_apart(rows[rows["track"] == "noise"], CONFIG.confidence) is few
+
+
+def test_the_table_blames_few_patients_only_where_they_are_few(make_scores: Scores) -> None:
+    ranked = ranking.rank(make_scores(), CONFIG, 0)
+    ties = {"noise": ["small", "median", "noisy"], "enhanced": ["median", "noisy"]}
+    text = ranking.table(ranked, MODELS, {}, ties, small=["enhanced"])
+    assert "  not told apart from large on test: all others\n" in text
+    assert "  not told apart from large_enhanced on test: all others, as test has too few patients\n" in text

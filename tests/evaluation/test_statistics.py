@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
 
 from xraydenoise.evaluation import statistics
-from xraydenoise.evaluation.statistics import FEW, bootstrap, enough_draws, holm, sign_flips, smallest_p, units
+from xraydenoise.evaluation.statistics import FEW, bootstrap, enough_draws, holm, sign_flips, smallest_p, too_few, units
 
 
 def clustered(rng: np.random.Generator, patients: int) -> tuple[np.ndarray, np.ndarray]:
@@ -123,6 +123,12 @@ def test_p_of_few_patients_can_not_be_small_however_large_the_difference(patient
     values, labels = np.full((3 * patients, 1), 1e6), np.repeat(np.arange(patients), 3)
     assert sign_flips(values, labels, 10_000, np.random.default_rng(0))[0] == smallest_p(patients)
     assert smallest_p(3) == 0.25
+
+
+@pytest.mark.parametrize(("patients", "tests", "few"), [(1, 1, True), (5, 1, True), (6, 1, False), (6, 2, True), (60, 1000, False)])
+def test_patients_are_too_few_where_not_even_the_smallest_p_survives_holm(patients: int, tests: int, few: bool) -> None:
+    assert too_few(patients, tests, 0.95) is few
+    assert bool(holm(np.full(tests, smallest_p(patients))).min() > 0.05) is few
 
 
 def test_random_flips_agree_with_all_flips_and_never_give_0() -> None:

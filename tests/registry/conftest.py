@@ -87,16 +87,16 @@ class Project:
         card = {"identity": "c0ffee", "pictures": 12, "patients": 9, "datasets": {"chests": dataset, "inbox": dataset}}
         (folder / "card.json").write_text(json.dumps(card))
         (folder / "card.md").write_text("# Dataset card\n")
-        (folder / "leakage.json").write_text(json.dumps({"leaks": [], "splits": {"test": {"identity": "0123"}}}))
+        (folder / "leakage.json").write_text(json.dumps({"leaks": [], "splits": {"test": {"patients": 2, "identity": "0123"}}}))
         contracts.write(contracts.empty(contracts.Quarantine), folder / "quarantine.parquet", contracts.Quarantine)
         (labels / "audit.md").write_text("# Audit of the labels\n")
 
     @staticmethod
-    def evaluate(name: str) -> None:
-        """The scores of a method, of which the mirror reads the bytes alone."""
+    def evaluate(name: str, setting: str = "") -> None:
+        """The scores of a method, of which the mirror reads the bytes and what was tuned."""
         folder = Path("artifacts/evaluate", name)
         folder.mkdir(parents=True, exist_ok=True)
-        row = {"method": name, "track": "noise", "condition": "gaussian_10", "image": "a" * 8, "patient": "p", "setting": ""}
+        row = {"method": name, "track": "noise", "condition": "gaussian_10", "image": "a" * 8, "patient": "p", "setting": setting}
         rows = [{**row, "split": split, "psnr": 30.0, "ssim": 0.9, "mse": 0.001, "ms_ssim": 0.9, "edges": 0.5} for split in ("val", "test")]
         contracts.write(pd.DataFrame(rows), folder / "scores.parquet", contracts.Scores)
 
@@ -116,6 +116,11 @@ class Project:
                 rows.append(row | {"gain_ssim": 0.01, "gain_ssim_low": 0.0, "gain_ssim_high": 0.02})
         for name in ("ranking.parquet", "ranking.csv"):
             contracts.write(pd.DataFrame(rows), folder / name, contracts.Ranking)
+        faint = {"condition": "gaussian_10", "images": 2, "placed": 1, "bias2": 1e-5, "variance": 2e-4, "cnr": 1.5}
+        faint |= {"dprime_low": np.nan, "dprime_high": np.nan}
+        discs = pd.DataFrame([{**faint, "method": name, "dprime": 3.0 + gain} for name, gain in gains.items()])
+        contracts.write(discs, folder / "detectability.csv", contracts.Detectability)
+        contracts.write(pd.DataFrame([{"method": "dncnn", "parameters": 229, "mflop": 0.5}]), folder / "cost.csv", contracts.Cost)
         (folder / "report.md").write_text(f"# Report\n{gains}\n")
 
     @staticmethod
@@ -138,7 +143,7 @@ class Project:
 
     def mirror(self, opened: store.Store, shown: dict[str, list[images.Shown]] | None = None) -> list[str]:
         """All that the register stage mirrors, without pictures unless there are some."""
-        return mirror.everything(opened, self.methods, shown or {}, self.verdict())
+        return mirror.everything(opened, self.methods, shown or {}, self.verdict(), {"seed": 7})
 
     def register(self, opened: store.Store, verdict: Verdict | None = None) -> dict[str, str]:
         """Mirror and register the model, by default as champion, weighed against the one that stands."""
@@ -246,7 +251,7 @@ def project(empty: Project) -> Project:
     empty.train()
     empty.describe()
     empty.evaluate("dncnn")
-    empty.evaluate("median")
+    empty.evaluate("median", "size=5")
     empty.compare({"dncnn": 2.0, "median": 0.0})
     return empty
 

@@ -51,6 +51,37 @@ def test_a_finished_project_becomes_a_run_a_method_under_one_of_the_pipeline(pro
         assert curve(opened, trained, "val_psnr") == [(20, 21.5)]
 
 
+def test_a_run_shows_faint_discs_cost_and_what_val_chose(project):
+    with store.opened("x") as opened:
+        project.mirror(opened)
+        (trained,), (median,) = shown(opened)["dncnn"], shown(opened)["median (noise)"]
+    discs = {key: value for key, value in trained.data.metrics.items() if key.split("/")[-1] in ("dprime", "cnr", "bias2", "variance")}
+    found = {"dprime": 5.0, "cnr": 1.5, "bias2": 1e-5, "variance": 2e-4}
+    assert discs == {f"test/gaussian_10/{key}": value for key, value in found.items()}
+    assert not [key for key in trained.data.metrics if "dprime_" in key]  # a single picture has no interval
+    assert (trained.data.metrics["cost/parameters"], trained.data.metrics["cost/mflop_per_pixel"]) == (229, 0.5)
+    assert median.data.metrics["test/gaussian_10/dprime"] == 3.0
+    assert not [key for key in median.data.metrics if key.startswith("cost/")]
+    assert median.data.params["setting.gaussian_10"] == "size=5"
+    assert not [key for key in trained.data.params if key.startswith("setting")]
+
+
+def test_numbers_that_a_finished_run_lacks_are_added_to_it(project):
+    discs = Path("artifacts/compare/detectability.csv")
+    with store.opened("x") as opened:
+        project.mirror(opened)
+        (run,) = shown(opened)["dncnn"]
+        opened.client.log_metric(run.info.run_id, "test/gaussian_10/dprime", 0.0)
+        assert project.mirror(opened) == ["dncnn: 1 metrics"]
+        assert shown(opened)["dncnn"][0].data.metrics["test/gaussian_10/dprime"] == 5.0
+        table = pd.read_csv(discs).assign(dprime_low=4.0, dprime_high=6.0)
+        table.to_csv(discs, index=False)
+        project.mirror(opened)
+        first, second = shown(opened)["dncnn"]  # another outcome has runs of its own
+        assert "test/gaussian_10/dprime_low" not in first.data.metrics
+        assert second.data.metrics["test/gaussian_10/dprime_low"] == 4.0
+
+
 def test_the_dataset_card_is_the_dataset_of_every_run(project):
     with store.opened("x") as opened:
         project.mirror(opened)
@@ -176,7 +207,7 @@ def test_a_run_that_was_live_is_the_one_that_gets_the_scores(project):
         with project.learning(rows=2):
             mirror.trainings(opened, project.methods)
         mirror.trainings(opened, project.methods)
-        assert "dncnn: 44 metrics" in project.mirror(opened)
+        assert "dncnn: 50 metrics" in project.mirror(opened)
         assert [run.info.status for run in shown(opened)["dncnn"]] == ["FINISHED"]
 
 

@@ -1,5 +1,6 @@
 """The parent run: one a distinct outcome, with what belongs to all methods, and a run of each nested under it."""
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -33,6 +34,8 @@ def test_the_parent_holds_report_ranking_data_labels_protocols_lock_and_verdict(
         assert "dncnn is promoted to champion" in over.data.tags["mlflow.note.content"]
         assert files(opened, over.info.run_id) == {
             "dvc.lock",
+            "cost.csv",
+            "detectability.csv",
             "ranking.csv",
             "report.md",
             "protocols/c.md",
@@ -47,6 +50,21 @@ def test_the_parent_holds_report_ranking_data_labels_protocols_lock_and_verdict(
         assert json.loads(Path(told).read_text())["alias"] == "champion"
         assert nested(opened, "dncnn") == nested(opened, "median (noise)") == [over.info.run_id]
         assert parent.NESTED not in over.data.tags
+
+
+def test_the_parent_shows_the_pipelines_params_the_splits_and_how_the_chosen_model_does_on_test(project):
+    with store.opened("x") as opened:
+        assert {"pipeline: 5 params", "pipeline: 26 metrics"} <= set(project.mirror(opened))
+        (over,), (chosen,) = runs(opened, "pipeline"), runs(opened, "dncnn")
+    assert over.data.params == {
+        "seed": "7",
+        "chosen": "dncnn",
+        "data.datasets": "chests + inbox",
+        "data.test.identity": "0123",
+        "data.test.patients": "2",
+    }
+    assert over.data.metrics == {key: value for key, value in chosen.data.metrics.items() if key.startswith("test/")}
+    assert (over.data.metrics["test/all/gain_psnr_low"], over.data.metrics["test/gaussian_10/dprime"]) == (1.5, 5.0)
 
 
 def test_a_new_outcome_is_a_new_parent_with_runs_of_its_own(project):
@@ -95,7 +113,7 @@ def test_the_differences_to_the_champion_stand_beside_the_verdict_they_belong_to
     with store.opened("x") as opened:
         for table, kept in (("condition\na\n", True), ("condition\nb\n", True), (None, False)):
             parent.DIFFERENCES.write_text(table) if table else parent.DIFFERENCES.unlink()
-            mirror.everything(opened, project.methods, {}, project.verdict("challenger"))
+            mirror.everything(opened, project.methods, {}, project.verdict("challenger"), {})
             (over,) = runs(opened, "pipeline")
             assert ("champion_differences.csv" in files(opened, over.info.run_id)) is kept
             if table:
@@ -113,8 +131,26 @@ def test_a_later_verdict_replaces_the_first_but_staying_champion_does_not_hide_w
             (project.verdict("champion"), "is promoted to champion"),
             (project.verdict("champion", False, "dncnn", "It is the champion already."), "is promoted to champion"),
         ):
-            mirror.everything(opened, project.methods, {}, verdict)
+            mirror.everything(opened, project.methods, {}, verdict, {})
             assert expected in shown()
+
+
+@pytest.mark.parametrize(("conditions", "whole"), [(2, True), (300, False)])
+def test_the_description_keeps_reasons_and_warnings_however_many_conditions_there_are(project, conditions, whole):
+    short = project.verdict()
+    checks = [short.checks[0]._replace(condition=f"gaussian_{number}") for number in range(conditions)]
+    verdict = dataclasses.replace(short, checks=tuple(checks))
+    with store.opened("x") as opened:
+        mirror.everything(opened, project.methods, {}, verdict, {})
+        (over,) = runs(opened, "pipeline")
+    note = over.data.tags["mlflow.note.content"]
+    lines = note.splitlines()
+    assert lines[:4] == ["```", "dncnn is promoted to champion", "dncnn is champion.", "Warning: Few patients."]
+    assert lines[-1] == "```"
+    assert len(note) <= 8000
+    assert (lines[-2] != "... verdict.txt has the rest") is whole
+    assert set(lines[5 : -1 if whole else -2]) <= set(verdict.table().splitlines())  # no line is cut
+    assert ("gaussian_1 " in note, f"gaussian_{conditions - 1} " in note) == (True, whole)
 
 
 def test_a_parent_that_a_crash_left_half_made_is_finished_by_the_next_call(project, monkeypatch):

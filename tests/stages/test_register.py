@@ -287,3 +287,19 @@ def test_every_number_of_a_network_and_of_its_noise_stands_in_its_params(sample)
     (dncnn,) = [method for method in sync.methods(sample) if method.title == "dncnn"]
     assert dncnn.params["model"]["network"]["channels"] == sample.models["dncnn"].network.channels
     assert [noise["kind"] for noise in dncnn.params["mixture"]] == ["gaussian", "quantum", "additive_poisson"]
+
+
+def test_mlflow_tells_d_prime_cost_and_settings_of_methods_and_the_data_of_the_pipeline(ready):
+    register.run(ready)
+    with store.opened("xraydenoise") as opened:
+        found = {run.info.run_name: run.data for run in opened.client.search_runs([opened.experiment])}
+    model, filtered, over = found[MODEL], found["total_variation (noise)"], found["pipeline"]
+    discs = pd.read_csv("artifacts/compare/detectability.csv").set_index(["method", "condition"])["dprime"]
+    for condition in ("gaussian_05", "gaussian_20"):
+        assert model.metrics[f"test/{condition}/dprime"] == discs[MODEL, condition]
+        assert filtered.params[f"setting.{condition}"].startswith("weight=")
+    assert model.metrics["cost/parameters"] > 1000
+    assert set(found["total_variation (enhanced)"].params) & {"setting.system_a", "setting.gaussian_05"} == {"setting.system_a"}
+    assert (over.params["seed"], over.params["ingest.size"], over.params["chosen"]) == (str(ready.seed), "256", MODEL)
+    assert over.params["data.test.patients"] == "6"
+    assert over.metrics["test/all/gain_psnr"] == model.metrics["test/all/gain_psnr"]

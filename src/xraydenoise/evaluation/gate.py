@@ -12,7 +12,7 @@ from xraydenoise import kinds
 from xraydenoise.evaluation.audits import Audit, AuditConfig
 from xraydenoise.evaluation.ranking import REFERENCE, CompareConfig
 from xraydenoise.evaluation.significance import METRICS, warning
-from xraydenoise.evaluation.statistics import bootstrap, enough_draws, holm, sign_flips, smallest_p, units
+from xraydenoise.evaluation.statistics import bootstrap, enough_draws, holm, sign_flips, smallest_p, too_few, units
 from xraydenoise.evaluation.verdict import Check, Verdict, interval, number
 
 
@@ -152,7 +152,10 @@ def _better(
         one._replace(check="better", p=float(own), limit=0.0, passed=bool(one.low > 0 and own <= 1 - compare.confidence))
         for one, own in zip(differences, p, strict=True)
     ]
-    return max(tried, key=lambda one: (one.passed, one.low > 0, -one.p, one.metric == "psnr", one.low))
+    # p is of both sides: a small one brings a gain near, and takes a loss away
+    return max(
+        tried, key=lambda one: (one.passed, one.low > 0, one.value > 0, math.copysign(1 - one.p, one.value), one.metric == "psnr", one.low)
+    )
 
 
 def _failure(check: Check, name: str, details: dict[str, str], patients: int, tests: int, compare: CompareConfig) -> str:
@@ -161,12 +164,12 @@ def _failure(check: Check, name: str, details: dict[str, str], patients: int, te
         return details[check.check]
     if check.check == "better":
         reason = (
-            f"{name} is nowhere shown to be better than the champion; nearest in {check.condition}: {interval(check)} (must be above 0), "
-            f"Holm's p {check.p:.3g} (at most {1 - compare.confidence:.3g})"
+            f"{name} is nowhere {'shown to be ' if check.value > 0 else ''}better than the champion; nearest in {check.condition}: "
+            f"{interval(check)} (must be above 0), Holm's p {check.p:.3g} (at most {1 - compare.confidence:.3g})"
         )
         least = min(1.0, tests * smallest_p(patients))
         few = f"; {_count(patients, 'patient')} and {tests} tests allow no p below {least:.3g}, so test needs more patients"
-        return reason + (few if least > 1 - compare.confidence else "") + "."
+        return reason + (few if check.value > 0 and too_few(patients, tests, compare.confidence) else "") + "."
     if check.check in ("gain", "not_worse"):
         against = "the median filter" if check.check == "gain" else "the champion"
         return f"{name} against {against} in {check.condition}: {interval(check)} (must be above {number(check.metric, check.limit)})."

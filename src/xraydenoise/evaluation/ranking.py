@@ -1,5 +1,6 @@
 """Which method is best: means over pictures, gains over the median filter with intervals, the choice on val. Tracks are never mixed."""
 
+import math
 import textwrap
 from collections.abc import Collection, Mapping
 from typing import cast
@@ -9,7 +10,7 @@ import pandas as pd
 from pydantic import Field
 
 from xraydenoise import contracts, kinds
-from xraydenoise.evaluation.statistics import FEW, bootstrap, units
+from xraydenoise.evaluation.statistics import FEW, bootstrap, too_few, units
 
 REFERENCE = "median"  # the method that gains are measured against
 ALL = "all"  # the condition that stands for the mean over conditions
@@ -114,13 +115,22 @@ def count(images: int, patients: int) -> str:
     return f"{images} test image{'' if images == 1 else 's'} of {patients} patient{'' if patients == 1 else 's'}"
 
 
+def none_apart(rows: pd.DataFrame, confidence: float) -> bool:
+    """Whether test has too few patients to tell any two methods apart; `rows` are of one track and condition of a contracts.Ranking."""
+    return too_few(int(rows["patients"].iloc[0]), math.comb(len(rows), 2), confidence)
+
+
 def table(
-    ranking: pd.DataFrame, models: Collection[str], seconds: Mapping[str, float], ties: Mapping[str, Collection[str]] | None = None
+    ranking: pd.DataFrame,
+    models: Collection[str],
+    seconds: Mapping[str, float],
+    ties: Mapping[str, Collection[str]] | None = None,
+    small: Collection[str] = (),
 ) -> str:
     """The result for a terminal, at most 100 columns wide: test, all conditions, a block a track, best first.
 
     `seconds` an image are shown for the methods that have them. A star marks the model chosen on val. `ties` names, for each track, the
-    methods that cannot be told apart from it (`significance.tied`).
+    methods that cannot be told apart from it (`significance.tied`), `small` the tracks with too few patients (`none_apart`).
     """
     chosen = best(ranking, models)
     rows = on_test(ranking)
@@ -140,7 +150,8 @@ def table(
             lines.append(f"  {star:1} {row['method']:{width}}  {row['psnr']:8.2f}  {row['ssim']:6.4f}  {gain:>26}  {time:>16}".rstrip())
         if ties and track in chosen:
             alike = ties[str(track)]
-            names = "all others, as test has too few patients" if len(alike) == len(block) - 1 else ", ".join(alike) or "none"
+            names = "all others" if len(alike) == len(block) - 1 else ", ".join(alike) or "none"
+            names += ", as test has too few patients" if str(track) in small else ""
             lines += textwrap.wrap(
                 f"not told apart from {chosen[str(track)]} on test: {names}", 100, initial_indent="  ", subsequent_indent="    "
             )

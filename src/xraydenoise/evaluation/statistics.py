@@ -70,6 +70,11 @@ def smallest_p(patients: int) -> float:
     return min(1.0, 2.0 ** (1 - patients))
 
 
+def too_few(patients: int, tests: int, confidence: float) -> bool:
+    """Whether no difference could be significant, however large: the smallest p of so many patients, Holm's over a family of `tests`."""
+    return tests * smallest_p(patients) > 1 - confidence
+
+
 def holm(p: np.ndarray) -> np.ndarray:
     """Holm's (1979) adjusted p of a family of tests, in the shape of `p`: reject where it is at most alpha.
 

@@ -44,14 +44,26 @@ class Verdict:
 
     def table(self) -> str:
         """The verdict for a terminal: a line a check, then the reasons and warnings."""
+        return "\n".join([self.head(), *self.lines(), *self.said()])
+
+    def head(self) -> str:
+        """What was decided."""
+        said = "is promoted to champion" if self.promoted else "stays champion" if self.alias == "champion" else "is challenger"
+        return f"{self.candidate} {said}"
+
+    def lines(self) -> list[str]:
+        """The checks under their columns, a line each."""
         width = max(len(check.condition) for check in self.checks)
         lines = [f"  {'':4}  {'check':13}  {'condition':{max(width, 9)}}  {'metric':6}  {'value':>9}  {'low':>9}  {'limit':>9}  {'p':>6}"]
         for check in self.checks:
             low, limit, value, p = (_cell(number) for number in (check.low, check.limit, check.value, check.p))
             name = f"{check.check:13}  {check.condition:{max(width, 9)}}  {check.metric:6}"
             lines.append(f"  {'ok' if check.passed else 'FAIL':4}  {name}  {value:>9}  {low:>9}  {limit:>9}  {p:>6}".rstrip())
-        said = "is promoted to champion" if self.promoted else "stays champion" if self.alias == "champion" else "is challenger"
-        return "\n".join([f"{self.candidate} {said}", *lines, *self.reasons, *(f"Warning: {text}" for text in self.warnings)])
+        return lines
+
+    def said(self) -> list[str]:
+        """The reasons, then the warnings."""
+        return [*self.reasons, *(f"Warning: {text}" for text in self.warnings)]
 
 
 def interval(check: Check) -> str:

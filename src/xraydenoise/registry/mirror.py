@@ -1,35 +1,15 @@
 """The mirror: what DVC versions in artifacts/ as MLflow shows it. Calling it again logs nothing twice."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from xraydenoise import contracts
 from xraydenoise.evaluation.verdict import Verdict
-from xraydenoise.registry import curves, images, parent, runs
+from xraydenoise.registry import curves, images, numbers, parent, runs
 from xraydenoise.registry.runs import Method
 from xraydenoise.registry.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-
-LOGS = Path("logs")
-SHOWN = (
-    "psnr",
-    "ssim",
-    "mse",
-    "ms_ssim",
-    "edges",
-    "gain_psnr",
-    "gain_psnr_low",
-    "gain_psnr_high",
-    "gain_ssim",
-    "gain_ssim_low",
-    "gain_ssim_high",
-)
 
 
 def trainings(store: Store, methods: Sequence[Method]) -> list[str]:
@@ -49,22 +29,32 @@ def trainings(store: Store, methods: Sequence[Method]) -> list[str]:
     return said + _close(store, {method.recipe() for method in methods})
 
 
-def everything(store: Store, methods: Sequence[Method], shown: Mapping[str, Sequence[images.Shown]], verdict: Verdict) -> list[str]:
+def everything(
+    store: Store, methods: Sequence[Method], shown: Mapping[str, Sequence[images.Shown]], verdict: Verdict, params: Mapping[str, Any]
+) -> list[str]:
     """Mirror trainings, scores, gains, timings and pictures, a run a method, and nest them under one with all that the pipeline found.
 
     A run that an older outcome of the pipeline has stays there as it is: the new one has runs of its own, with the same curves.
-    `shown` are pictures by `Method.title`. All of artifacts/ belongs together when this is called, as the register stage may assume.
-    Returns a line for each thing logged.
+    `shown` are pictures by `Method.title`, `params` those that the pipeline's own run shows, beside how the chosen model does on test. All
+    of artifacts/ belongs together when this is called, as the register stage may assume. Returns a line for each thing logged.
     """
-    ranking = contracts.read(parent.COMPARED / "ranking.parquet", contracts.Ranking)
+    found = numbers.read(parent.COMPARED)
     over, said = parent.mirror(store, verdict)
+    (chosen,) = (method for method in methods if method.name == verdict.candidate)
+    on_test = {key: value for key, value in numbers.scores(chosen, found).items() if key.startswith("test/")}
+    for what, logged in {
+        "params": runs.log_params(store, over, {**params, **parent.facts(), "chosen": chosen.name}),
+        "metrics": runs.log_metrics(store, over, on_test),
+    }.items():
+        said += [f"pipeline: {logged} {what}"] if logged else []
     for method in filter(_done, methods):
         run = child(store, over, method)
         if run is None:
             run, told = _begin(store, over, method)
             said += told
         for what, logged in {
-            "metrics": runs.log_metrics(store, run, _metrics(method, ranking)),
+            "metrics": runs.log_metrics(store, run, numbers.scores(method, found) | numbers.times(method)),
+            "settings": runs.log_params(store, run, {"setting": numbers.settings(method)}),
             "pictures": images.log(store, run, method, shown[method.title]) if method.title in shown else 0,
         }.items():
             said += [f"{method.title}: {logged} {what}"] if logged else []
@@ -138,19 +128,6 @@ def _run(store: Store, method: Method, begun: "list[Run]", curve: dict[int, curv
         store.client.set_terminated(run.info.run_id, "KILLED")  # an attempt that was thrown away, not resumed
     tags = {runs.RECIPE: method.recipe(), "track": method.track, "kind": "model" if method.learns else "baseline"}
     return runs.create(store, method.title, tags, method.params), {}
-
-
-def _metrics(method: Method, ranking: pd.DataFrame) -> dict[str, float]:
-    """Scores and gains as `<split>/<condition>/<metric>`, timings as `time/<stage>/<what>`, and `system/<what>` while it was trained."""
-    rows = ranking[(ranking["method"] == method.name) & (ranking["track"] == method.track)]
-    found = {f"{row['split']}/{row['condition']}/{key}": float(row[key]) for row in rows.to_dict("records") for key in SHOWN}
-    for stage in ("train", "evaluate"):
-        log = LOGS / f"{stage}-{method.name}.json"
-        if log.exists():
-            times = {key: value for key, value in runs.flatten(json.loads(log.read_text(encoding="utf-8"))) if type(value) in (int, float)}
-            # MLflow's pages show metrics of this prefix apart, as those of the machine
-            found |= {key.replace(".", "/") if key.startswith("system.") else f"time/{stage}/{key}": float(times[key]) for key in times}
-    return found
 
 
 def _close(store: Store, current: set[str]) -> list[str]:

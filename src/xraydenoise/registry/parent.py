@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xraydenoise.evaluation.verdict import Verdict
 from xraydenoise.registry import runs
@@ -19,6 +19,8 @@ DIFFERENCES = Path("artifacts/register/champion_differences.csv")  # the candida
 NESTED = "mlflow.parentRunId"  # the tag by which MLflow's pages nest runs
 READ = {".csv", ".html", ".json", ".md", ".png"}  # what people read; manifests and pixels stay where they are
 VERDICT = "xraydenoise.verdict"  # tag: which verdict is shown
+NOTE = 8000  # characters that MLflow keeps of a tag
+REST = "... verdict.txt has the rest"
 
 
 def mirror(store: Store, verdict: Verdict) -> "tuple[Run, list[str]]":
@@ -46,6 +48,12 @@ def of(child: "Run") -> str | None:
     return found
 
 
+def facts() -> dict[str, object]:
+    """What the pictures are, as the run's params: the data sets, and each split's pictures, patients and identity."""
+    datasets = json.loads((DATA / "card.json").read_text(encoding="utf-8"))["datasets"]
+    return {"data": {"datasets": " + ".join(datasets), **_splits()}}
+
+
 def adopt(store: Store, parent: "Run", child: "Run") -> None:
     """Nest a run that no other has under `parent`: it belongs to the same dvc.lock from here on."""
     runs.tag_lock(store, child)
@@ -63,8 +71,13 @@ def _files() -> list[tuple[Path, str | None]]:
 
 
 def _create(store: Store, outcome: str) -> "Run":
-    test_set = json.loads((DATA / "leakage.json").read_text(encoding="utf-8"))["splits"]["test"]["identity"]
-    return runs.create(store, "pipeline", {"kind": "pipeline", "test_set": test_set, runs.OUTCOME: outcome}, {})
+    return runs.create(store, "pipeline", {"kind": "pipeline", "test_set": _splits()["test"]["identity"], runs.OUTCOME: outcome}, {})
+
+
+def _splits() -> dict[str, dict[str, Any]]:
+    """Pictures, patients and identity of each."""
+    found: dict[str, dict[str, Any]] = json.loads((DATA / "leakage.json").read_text(encoding="utf-8"))["splits"]
+    return found
 
 
 def _decided(store: Store, run: "Run", verdict: Verdict) -> list[str]:
@@ -81,6 +94,15 @@ def _decided(store: Store, run: "Run", verdict: Verdict) -> list[str]:
         client.log_artifact(name, str(DIFFERENCES))
     elif DIFFERENCES.name in {file.path for file in client.list_artifacts(name)}:  # of an older verdict
         runs.delete(run, DIFFERENCES.name)
-    client.set_tag(name, "mlflow.note.content", f"```\n{verdict.table()}\n```")  # the description on the run's page
+    client.set_tag(name, "mlflow.note.content", _note(verdict))  # the description on the run's page
     client.set_tag(name, VERDICT, digest)
     return [f"pipeline: the verdict on {verdict.candidate}"]
+
+
+def _note(verdict: Verdict) -> str:
+    """The verdict as Markdown, the reasons and warnings before the checks: where it is too long for MLflow, only checks are cut."""
+    fence, text = "```", "\n".join([verdict.head(), *verdict.said(), "", *verdict.lines()])
+    room = NOTE - 2 * len(f"{fence}\n")
+    if len(text) > room:
+        text = text[: text.rindex("\n", 0, room - len(REST)) + 1] + REST
+    return f"{fence}\n{text}\n{fence}"

@@ -21,7 +21,7 @@ OUTCOME = "xraydenoise.outcome"  # tag: what came of it; code may change under t
 PROJECT = "xraydenoise.project"  # tag: the clone that wrote the run
 CARD = Path("artifacts/ingest/card.json")  # what the pictures are
 LOCK = Path("dvc.lock")  # what DVC made of the project
-BATCH = 1000  # metrics, the most that one log_batch takes
+BATCH, PARAMS = 1000, 100  # metrics and params, the most that one log_batch takes
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,9 @@ def search(store: Store, condition: str) -> "list[Run]":
 
 def create(store: Store, title: str, tags: Mapping[str, str], params: Mapping[str, Any]) -> "Run":
     """A new run, RUNNING."""
-    from mlflow.entities import Param
-
     known = {PROJECT: store.project, **tags, **({"mlflow.source.git.commit": commit} if (commit := _commit()) else {})}
     run = store.client.create_run(store.experiment, tags=known, run_name=title)
-    flat = [Param(key, str(value)) for key, value in flatten(params)]
-    for start in range(0, len(flat), 100):  # the most that one log_batch takes
-        store.client.log_batch(run.info.run_id, params=flat[start : start + 100])
+    log_params(store, run, params)
     _dataset(store, run)
     return run
 
@@ -152,6 +148,16 @@ def log_metrics(store: Store, run: "Run", wanted: Mapping[str, float]) -> int:
     new = [Metric(key, value, now, 0) for key, value in wanted.items() if key not in shown or not same(shown[key], value)]
     for start in range(0, len(new), BATCH):
         store.client.log_batch(run.info.run_id, metrics=new[start : start + BATCH])
+    return len(new)
+
+
+def log_params(store: Store, run: "Run", wanted: Mapping[str, Any]) -> int:
+    """Log those of the `wanted` params, nested, that the run does not show yet; how many they were. MLflow lets none change."""
+    from mlflow.entities import Param
+
+    new = [Param(key, str(value)) for key, value in flatten(wanted) if key not in run.data.params]
+    for start in range(0, len(new), PARAMS):
+        store.client.log_batch(run.info.run_id, params=new[start : start + PARAMS])
     return len(new)
 
 

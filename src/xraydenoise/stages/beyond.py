@@ -38,11 +38,11 @@ def sections(scores: pd.DataFrame, paired: pd.DataFrame, params: Params) -> list
     contracts.write(spectra, OUT / "spectra.csv", contracts.Spectra)
     costs = pd.DataFrame(
         [
-            {"method": name, "parameters": cost.parameters(model.network), "MFLOP a pixel": round(cost.mflop(model.network), 3)}
+            {"method": name, "parameters": cost.parameters(model.network), "mflop": round(cost.mflop(model.network), 3)}
             for name, model in params.models.items()
         ]
     )
-    costs.to_csv(OUT / "cost.csv", index=False, lineterminator="\n")
+    contracts.write(costs, OUT / "cost.csv", contracts.Cost)
     return [
         Section(
             "What can be told apart",
@@ -61,7 +61,7 @@ def sections(scores: pd.DataFrame, paired: pd.DataFrame, params: Params) -> list
             "are averaged, variance is the noise that is left (both in squared fractions of full scale, means over all pictures).",
             _discs(discs),
         ),
-        Section("Cost", "Of the networks; one multiplication and one addition count as two operations.", costs.astype(str)),
+        Section("Cost", "Of the networks; one multiplication and one addition count as two operations.", _costs(costs)),
     ]
 
 
@@ -102,6 +102,10 @@ def _discs(discs: pd.DataFrame) -> pd.DataFrame:
         shown[column] = discs[column].map(text.format)
     shown.loc[discs["placed"] == 0, ["d'", "cnr"]] = "no place"
     return shown
+
+
+def _costs(costs: pd.DataFrame) -> pd.DataFrame:
+    return costs.astype(str).rename(columns={"mflop": "MFLOP a pixel"})
 
 
 def content(ranked: pd.DataFrame, scores: pd.DataFrame, tested: str, best: dict[str, str], params: Params) -> page.Content:

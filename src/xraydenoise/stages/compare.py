@@ -45,7 +45,9 @@ def run(params: Params) -> None:
     metrics = _metrics(ranked, best["noise"]) | {"test_set": tested}
     Path("artifacts/metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     ties = {track: significance.tied(paired, method, track, params.compare.confidence) for track, method in best.items()}
-    print(ranking.table(ranked, params.models, scoring.seconds_an_image(methods), ties))
+    tested_on = ranking.on_test(ranked).groupby("track")
+    small = [str(track) for track, rows in tested_on if ranking.none_apart(rows, params.compare.confidence)]
+    print(ranking.table(ranked, params.models, scoring.seconds_an_image(methods), ties, small))
 
 
 def test_set(scores: pd.DataFrame, images: pd.DataFrame) -> str:

@@ -10,7 +10,7 @@ from xraydenoise.params import Params
 from xraydenoise.registry import champion, images, mirror, rollback, runs, store
 from xraydenoise.registry.model_card import model_card
 from xraydenoise.stages import gate, scoring
-from xraydenoise.stages.sync import methods
+from xraydenoise.stages.sync import methods, shared
 
 OUT = Path("artifacts/register")
 VERDICT, TABLE, DIFFERENCES = OUT / "verdict.json", OUT / "verdict.txt", OUT / "champion_differences.csv"
@@ -44,7 +44,7 @@ def run(params: Params) -> None:
         TABLE.write_text(verdict.table() + "\n", encoding="utf-8")
         contracts.write(differences, DIFFERENCES, contracts.Differences)
         (OUT / "model_card.md").write_text(card, encoding="utf-8")
-        mirror.everything(opened, known, shown(known), verdict)
+        mirror.everything(opened, known, shown(known), verdict, shared(params))
         record = champion.register(opened, name, method, verdict, standing, test_set, learnt, card)
     RECORD.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     uri = f"models:/{name}@{record['alias']}"

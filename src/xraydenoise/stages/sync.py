@@ -1,5 +1,7 @@
 """sync: mirror trainings into MLflow while they run, so that their curves are live there."""
 
+from typing import Any
+
 from xraydenoise.contracts import TRACKS
 from xraydenoise.params import Params
 from xraydenoise.registry import mirror, store
@@ -11,6 +13,12 @@ def run(params: Params) -> None:
     with store.opened(params.registry.experiment) as opened:
         for line in mirror.trainings(opened, methods(params)):
             print(f"MLflow: {line}")
+
+
+def shared(params: Params) -> dict[str, Any]:
+    """The params of the pipeline that its own run shows: those that no method has, and those of all."""
+    plain = params.model_dump(mode="json")
+    return {section: plain[section] for section in ("seed", "ingest", "compare")}
 
 
 def methods(params: Params) -> list[Method]:

@@ -49,6 +49,12 @@ def test_the_ranking_on_the_page_is_the_table_that_came_in(show: Open, content: 
     assert "+3.00 dB [+2.70, +3.30]" in browser.find_element(By.ID, "summary").text
 
 
+@pytest.mark.parametrize(("patients", "why"), [(8, ": there are too few patients."), (9, ".")])
+def test_the_page_blames_few_patients_only_where_they_are_few(show: Open, content: page.Content, patients: int, why: str) -> None:
+    browser = show(replace(content, ranking=content.ranking.assign(group="a", patients=patients)))
+    assert f"Nothing on test can be told apart from it{why}" in browser.find_element(By.ID, "summary").text
+
+
 def test_a_head_sorts_its_column_by_click_and_by_key(show: Open, content: page.Content, methods: list[str]) -> None:
     browser = show(content)
     table = browser.find_element(By.CSS_SELECTOR, "#ranking table")

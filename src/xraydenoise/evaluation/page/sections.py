@@ -9,7 +9,7 @@ from xraydenoise.evaluation.curves import LEVELS
 from xraydenoise.evaluation.page import charts, markup
 from xraydenoise.evaluation.page.content import Content
 from xraydenoise.evaluation.page.markup import Cell, cell, details, facts, frame_table, number, table, text
-from xraydenoise.evaluation.ranking import ALL, REFERENCE
+from xraydenoise.evaluation.ranking import ALL, REFERENCE, none_apart
 from xraydenoise.evaluation.report import MEANING
 from xraydenoise.evaluation.statistics import FEW
 
@@ -33,7 +33,8 @@ def summary(content: Content) -> str:
         parts.append(
             f'<article class="card"><h3>Track {text(track)}</h3><p class="chosen">{text(method)}</p>'
             f'<p class="gain"><strong>{number(row["gain_psnr"], 2, signed=True)} dB</strong> {_ends(row, "gain_psnr", 2)}</p>'
-            f"<p>PSNR over the {REFERENCE} filter, {MEAN}; {_count(row)} of test. Chosen on val.{_tied(overall, method)}</p></article>"
+            f"<p>PSNR over the {REFERENCE} filter, {MEAN}; {_count(row)} of test. Chosen on val."
+            f"{_tied(overall, method, content.confidence)}</p></article>"
         )
     parts.append("</div>")
     if content.warnings:
@@ -105,13 +106,14 @@ def _count(row: "pd.Series[Any]") -> str:
     return f"{images} image{'s' * (images != 1)} of {patients} patient{'s' * (patients != 1)}"
 
 
-def _tied(overall: pd.DataFrame, method: str) -> str:
+def _tied(overall: pd.DataFrame, method: str, confidence: float) -> str:
     if "group" not in overall:
         return ""
     letters = set(overall.loc[overall["method"] == method, "group"].iloc[0])
     tied = [other for other, group in zip(overall["method"], overall["group"], strict=True) if other != method and letters & set(group)]
     if tied and len(tied) == len(overall) - 1:
-        return " Nothing on test can be told apart from it: there are too few patients."
+        why = ": there are too few patients" if none_apart(overall, confidence) else ""
+        return f" Nothing on test can be told apart from it{why}."
     return f" Not told apart on test from: {', '.join(map(text, tied))}." if tied else " Told apart on test from all others."
 
 

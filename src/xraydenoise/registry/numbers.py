@@ -1,0 +1,77 @@
+"""The numbers of a method that MLflow shows beside its curves: scores, faint discs, cost, timings, and what val chose for a baseline."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from xraydenoise import contracts
+from xraydenoise.registry import runs
+from xraydenoise.registry.runs import Method
+
+LOGS = Path("logs")
+SHOWN = (
+    "psnr",
+    "ssim",
+    "mse",
+    "ms_ssim",
+    "edges",
+    "gain_psnr",
+    "gain_psnr_low",
+    "gain_psnr_high",
+    "gain_ssim",
+    "gain_ssim_low",
+    "gain_ssim_high",
+)
+EXAMINED = ("dprime", "dprime_low", "dprime_high", "cnr", "bias2", "variance")
+
+
+class Found(NamedTuple):
+    """What compare found of all methods."""
+
+    ranking: pd.DataFrame  # contracts.Ranking
+    discs: pd.DataFrame  # contracts.Detectability
+    cost: pd.DataFrame  # contracts.Cost
+
+
+def read(folder: Path) -> Found:
+    """The tables in the `folder` that compare wrote."""
+    return Found(
+        contracts.read(folder / "ranking.parquet", contracts.Ranking),
+        contracts.read(folder / "detectability.csv", contracts.Detectability),
+        contracts.read(folder / "cost.csv", contracts.Cost),
+    )
+
+
+def scores(method: Method, found: Found) -> dict[str, float]:
+    """Scores and gains as `<split>/<condition>/<metric>`, on track noise what repeated draws tell, and `cost/<what>` of a network."""
+    ranked = found.ranking[(found.ranking["method"] == method.name) & (found.ranking["track"] == method.track)]
+    shown = {f"{row['split']}/{row['condition']}/{key}": float(row[key]) for row in ranked.to_dict("records") for key in SHOWN}
+    if method.track == "noise":
+        discs = found.discs[found.discs["method"] == method.name].to_dict("records")  # null where no picture has a place for a disc
+        shown |= {f"test/{row['condition']}/{key}": float(row[key]) for row in discs for key in EXAMINED if pd.notna(row[key])}
+    for row in found.cost[found.cost["method"] == method.name].to_dict("records"):
+        shown |= {"cost/parameters": float(row["parameters"]), "cost/mflop_per_pixel": float(row["mflop"])}
+    return shown
+
+
+def times(method: Method) -> dict[str, float]:
+    """Timings as `time/<stage>/<what>`, and `system/<what>` while it was trained."""
+    found: dict[str, float] = {}
+    for stage in ("train", "evaluate"):
+        log = LOGS / f"{stage}-{method.name}.json"
+        if log.exists():
+            told = {key: value for key, value in runs.flatten(json.loads(log.read_text(encoding="utf-8"))) if type(value) in (int, float)}
+            # MLflow's pages show metrics of this prefix apart, as those of the machine
+            found |= {key.replace(".", "/") if key.startswith("system.") else f"time/{stage}/{key}": float(told[key]) for key in told}
+    return found
+
+
+def settings(method: Method) -> dict[str, str]:
+    """What val chose for a baseline, by condition."""
+    if method.learns:
+        return {}
+    rows = contracts.read(runs.scores(method.name), contracts.Scores)
+    chosen = rows[(rows["track"] == method.track) & (rows["setting"] != "")].drop_duplicates("condition")
+    return dict(zip(chosen["condition"], chosen["setting"], strict=True))
