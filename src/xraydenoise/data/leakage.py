@@ -17,7 +17,7 @@ NEAREST = 5  # pairs of pictures in different splits that the proof shows
 class Pair(NamedTuple):
     """Two files that hold the same picture or name the same DICOM patient or study, and whose they are."""
 
-    how: str  # exact: the same pixels; perceptual: re-encoded, resized, turned or inverted; patient_id, study: one of these, but two patients
+    how: str  # exact: the same pixels; perceptual: changed, turned or inverted; patient_id, study: one of these, but two patients
     similarity: float | None  # cosine of their signatures, where pictures were compared
     turn: str | None  # how the second lies against the first
     first: str  # dataset/path
