@@ -33,6 +33,11 @@ class Current:
     digest: str  # identity of the network
     learnt: str  # digest of LEARNT; "" where the version has no such file
 
+    @property
+    def uri(self) -> str:
+        """By which MLflow finds the version."""
+        return f"models:/{self.name}/{self.version}"
+
 
 def current(store: Store, name: str) -> Current | None:
     """The champion of `name`, if there is one. Raises ValueError where the version that has the alias is none of this project's."""
@@ -65,7 +70,6 @@ def download(store: Store, champion: Current) -> Path:
     kept = KEPT / champion.digest
     if _whole(kept, champion):
         return kept
-    uri = f"models:/{champion.name}/{champion.version}"
     way_out = "roll back, or take the alias from it in MLflow's pages"
     KEPT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=KEPT) as folder:
@@ -74,12 +78,12 @@ def download(store: Store, champion: Current) -> Path:
             for part in (f"artifacts/{champion.method}", *([LEARNT] if champion.learnt else [])):
                 download_artifacts(f"{files}/{part}", dst_path=folder)
         except (MlflowException, OSError) as error:
-            raise RuntimeError(f"{uri}, the champion: its files are gone ({str(error).splitlines()[0]}); {way_out}") from error
+            raise RuntimeError(f"{champion.uri}, the champion: its files are gone ({str(error).splitlines()[0]}); {way_out}") from error
         loaded = next((path.parent for path in Path(folder).rglob("weights.safetensors")), Path(folder))
         if champion.learnt:
             Path(folder, LEARNT).replace(loaded / LEARNT)
         if not _whole(loaded, champion):
-            raise RuntimeError(f"{uri}, the champion: its files are not those that were registered; {way_out}")
+            raise RuntimeError(f"{champion.uri}, the champion: its files are not those that were registered; {way_out}")
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(loaded, kept)
     return kept
