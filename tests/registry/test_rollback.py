@@ -49,12 +49,26 @@ def test_a_second_rollback_goes_further_back_and_a_third_finds_nothing(project):
         assert standing(opened) == "1"
 
 
-def test_a_champion_that_comes_back_by_the_gate_does_not_make_rollbacks_go_in_circles(project):
+def test_weights_that_were_rolled_back_do_not_come_back_by_another_rollback(project):
     with store.opened("x") as opened:
         promoted(opened, project, 0, 1, 0)  # versions 1, 2, and 1 again
-        assert [rollback(opened, NAME, "back")["to"] for _ in range(2)] == ["2", "1"]
-        with pytest.raises(ValueError, match="no version was champion before it"):
-            rollback(opened, NAME, "back")
+        first = runs.identity(project.methods[0].folder)
+        assert rollback(opened, NAME, "loses nodules")["to"] == "2"
+        with pytest.raises(ValueError, match=r"no version was champion before it$"):
+            rollback(opened, NAME, "blurs ribs")
+        assert standing(opened) == "2"
+        opened.client.set_model_version_tag(NAME, "2", "previous", "1")
+        with pytest.raises(ValueError, match=r"no version was champion before it that was not rolled back$"):
+            rollback(opened, NAME, "blurs ribs")
+        assert not vetoed(opened, NAME, first, project.verdict()).promoted
+
+
+def test_a_champion_that_comes_back_by_the_gate_is_not_its_own_way_back(project):
+    with store.opened("x") as opened:
+        promoted(opened, project, 0, 1, 2, 0)
+        assert tags(opened, "1")["previous"] == "3,2"
+        promoted(opened, project, 1)
+        assert tags(opened, "2")["previous"] == "1,3"
 
 
 def test_a_former_champion_without_files_is_passed_over(project):
@@ -98,12 +112,13 @@ def test_weights_that_were_rolled_back_are_not_promoted_again_until_a_person_all
         assert vetoed(opened, NAME, digest, project.verdict()).promoted
 
 
-def test_a_version_that_was_restored_later_is_free_again(project):
+def test_a_version_that_a_person_let_be_promoted_again_is_also_restored_again(project):
     with store.opened("x") as opened:
         promoted(opened, project, 0, 1)
         second = runs.identity(project.methods[0].folder)
         rollback(opened, NAME, "bad")
-        project.register(opened)  # a person had it promoted all the same
+        opened.client.delete_model_version_tag(NAME, "2", "rolled_back_at")
+        project.register(opened)
         promoted(opened, project, 2)
         rollback(opened, NAME, "worse")
         assert standing(opened) == "2"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER = "champion", "challenger"  # aliases
 DIGEST = "xraydenoise.digest"  # tag: identity of the network
 OWN = ("model", "track", DIGEST)  # tags that every version has which this project registered
+TAKEN_BACK = "rolled_back_at"  # tag: since when; a person takes it away to let the weights be promoted again
 BEFORE = "previous"  # tag: the versions that were champion before this one, the latest first: the way back
 
 
