@@ -238,6 +238,19 @@ def test_a_version_whose_files_were_deleted_is_registered_anew(project):
         assert opened.client.get_model_version(NAME, "2").tags["previous"] == ""  # version 1 is no way back: it was the same
 
 
+def test_weights_that_are_also_a_copied_version_or_one_made_by_hand_are_found_in_the_version_that_was_registered(project):
+    with store.opened("x") as opened:
+        project.register(opened, project.verdict("challenger"))
+        opened.client.create_registered_model("candidates")
+        opened.client.copy_model_version(f"models:/{NAME}/1", "candidates")
+        opened.client.copy_model_version("models:/candidates/1", NAME)
+        tags = opened.client.get_model_version(NAME, "1").tags
+        opened.client.create_model_version(NAME, "file:///nowhere/model", tags=tags)
+        project.register(opened)
+        assert aliases(opened) == {"champion": "1"}
+        assert set(versions(opened)) == {"1", "2", "3"}
+
+
 def test_where_nothing_is_registered_there_is_no_champion(project):
     with store.opened("x") as opened:
         assert champion.current(opened, NAME) is None

@@ -79,6 +79,30 @@ def test_a_former_champion_without_files_is_passed_over(project):
         assert rollback(opened, NAME, "bad")["to"] == "1"
 
 
+def copied(opened: store.Store, version: str) -> str:
+    """A version copied to another registered model and back, as teams do that have a model a stage; the number of the copy."""
+    opened.client.create_registered_model("candidates")
+    opened.client.copy_model_version(f"models:/{NAME}/{version}", "candidates")
+    return str(opened.client.copy_model_version("models:/candidates/1", NAME).version)
+
+
+def test_versions_that_were_copied_or_made_by_hand_stand_in_no_rollbacks_way(project):
+    with store.opened("x") as opened:
+        promoted(opened, project, 0, 1)
+        copied(opened, "1")
+        opened.client.create_model_version(NAME, "file:///nowhere/model")
+        assert rollback(opened, NAME, "bad")["to"] == "1"
+
+
+def test_a_former_champion_that_was_copied_is_restored(project):
+    with store.opened("x") as opened:
+        promoted(opened, project, 0, 1)
+        copy = copied(opened, "1")
+        opened.client.set_registered_model_alias(NAME, "champion", copy)
+        promoted(opened, project, 2)
+        assert rollback(opened, NAME, "bad")["to"] == copy
+
+
 def test_where_the_files_of_all_former_champions_are_gone_nothing_changes(project):
     with store.opened("x") as opened:
         promoted(opened, project, 0, 1)

@@ -1,5 +1,6 @@
 """The versions of the registered model: by alias, by weights, and the tags that tell what became of each."""
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ def champion(store: Store, name: str) -> "ModelVersion | None":
 
 
 def search(store: Store, name: str, digest: str | None = None) -> "list[ModelVersion]":
-    """All versions, or those that hold these weights, newest first."""
+    """All versions, or those that hold these weights, the last changed first."""
     found = store.client.search_model_versions(f"name = '{name}'", max_results=10_000)
     return [version for version in found if digest in (None, version.tags.get(DIGEST))]
 
@@ -51,13 +52,16 @@ def same(one: "ModelVersion | None", other: "ModelVersion") -> bool:
 
 
 def model(found: "ModelVersion") -> str:
-    """The id of the logged model behind a version."""
-    return str(found.source).removeprefix("models:/")
+    """The id of the logged model behind a version; "" where it was copied from another version, or made by hand of other files."""
+    own = re.fullmatch(r"models:/([^/@]+)", str(found.source))
+    return own[1] if own else ""
 
 
 def has_files(store: Store, found: "ModelVersion") -> bool:
-    """Whether the model's files are still where MLflow put them."""
-    return bool(store.client.list_logged_model_artifacts(model(found)))
+    """Whether a version's files are still where MLflow has them, also those of a copy."""
+    from mlflow.artifacts import list_artifacts
+
+    return bool(list_artifacts(artifact_uri=store.client.get_model_version_download_uri(found.name, str(found.version))))
 
 
 def before(found: "ModelVersion") -> list[str]:
