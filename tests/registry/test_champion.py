@@ -15,6 +15,7 @@ import torch
 from xraydenoise import models
 from xraydenoise.registry import champion, package, runs, store
 from xraydenoise.registry.rollback import rollback
+from xraydenoise.registry.versions import DESCRIPTION
 
 NAME = "xraydenoise"
 LOAD = """
@@ -136,6 +137,14 @@ def test_a_promoted_challenger_replaces_the_champion_and_both_tell_of_it(project
         assert old.tags["replaced_by"] == "2"
         assert old.tags["replaced_at"] == new.tags["promoted_at"]
         assert new.tags["previous"] == "1"
+
+
+def test_a_champion_that_stays_is_challenger_no_more(project):
+    with store.opened("x") as opened:
+        project.register(opened)
+        opened.client.set_registered_model_alias(NAME, "challenger", "1")
+        project.register(opened, project.verdict("champion", promoted=False))
+        assert aliases(opened) == {"champion": "1"}
 
 
 @pytest.mark.parametrize("alias", ["champion", "challenger"])
@@ -290,7 +299,7 @@ def test_a_champion_whose_files_are_not_what_they_were_says_the_way_out(project,
 def test_reasons_longer_than_a_database_takes_are_cut(project):
     with store.opened("x") as opened:
         project.register(opened, project.verdict("champion", True, "dncnn", "x" * 6000))
-        assert len(opened.client.get_model_version(NAME, "1").description) == champion.DESCRIPTION
+        assert len(opened.client.get_model_version(NAME, "1").description) == DESCRIPTION
 
 
 def test_the_requirements_name_every_package_that_the_code_in_the_model_imports():

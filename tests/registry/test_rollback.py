@@ -49,6 +49,17 @@ def test_a_second_rollback_goes_further_back_and_a_third_finds_nothing(project):
         assert standing(opened) == "1"
 
 
+def test_a_restored_version_is_challenger_no_more_and_its_description_says_why_it_is_champion(project):
+    with store.opened("x") as opened:
+        promoted(opened, project, 0, 1)
+        project.train(0)
+        project.register(opened, project.verdict("challenger"))
+        done = rollback(opened, NAME, "blurs ribs")
+        assert set(opened.client.get_registered_model(NAME).aliases) == {"champion"}
+        told = opened.client.get_model_version(NAME, "1").description
+        assert told.startswith(f"Restored at {done['at']} because version 2 was rolled back: blurs ribs\n\ndncnn is challenger.")
+
+
 def test_weights_that_were_rolled_back_do_not_come_back_by_another_rollback(project):
     with store.opened("x") as opened:
         promoted(opened, project, 0, 1, 0)  # versions 1, 2, and 1 again

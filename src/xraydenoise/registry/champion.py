@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 CARD = "model_card.md"
 LEARNT = "learnt_from.txt"  # the ids of the pictures that the model was trained on and chosen by, one a line
-DESCRIPTION = 5000  # characters that MLflow's databases have for it
 KEPT = Path("work/champion")  # copies of champions, a folder a digest
 
 
@@ -159,10 +158,9 @@ def _attach(store: Store, found: "ModelVersion", name: str, text: str) -> None:
 def _describe(store: Store, found: "ModelVersion", verdict: Verdict) -> None:
     """Give the reasons as description. That a champion stays so hides no earlier reason."""
     told = [*verdict.reasons, *verdict.warnings, f"The model card is {CARD} among its files. Not for diagnostic use."]
-    text = "\n\n".join(told)[:DESCRIPTION]
     stays = verdict.alias == CHAMPION and not verdict.promoted
-    if found.description != text and not (found.description and stays):
-        store.client.update_model_version(found.name, str(found.version), text)
+    if not (found.description and stays):
+        versions.describe(store, found, "\n\n".join(told))
 
 
 def _promote(store: Store, found: "ModelVersion", weighed: Current | None) -> None:
@@ -172,6 +170,7 @@ def _promote(store: Store, found: "ModelVersion", weighed: Current | None) -> No
     """
     old, line, at = unmoved(store, found.name, weighed), [], versions.now()
     if versions.same(old, found):
+        versions.unchallenge(store, found)
         return
     if old is not None:
         line = versions.before(old) if old.tags[DIGEST] == found.tags[DIGEST] else [str(old.version), *versions.before(old)]
@@ -183,8 +182,7 @@ def _promote(store: Store, found: "ModelVersion", weighed: Current | None) -> No
     versions.tag(store, found, promoted_at=at)
     if old is not None:
         versions.tag(store, old, replaced_at=at, replaced_by=str(found.version))
-    if versions.same(versions.holder(store, found.name, CHALLENGER), found):
-        store.client.delete_registered_model_alias(found.name, CHALLENGER)
+    versions.unchallenge(store, found)
 
 
 def _challenge(store: Store, found: "ModelVersion", weighed: Current | None) -> None:

@@ -33,6 +33,9 @@ def rollback(store: Store, name: str, reason: str) -> dict[str, str]:
     versions.tag(store, target, **restored, **{BEFORE: ",".join(line[place + 1 :])})
     store.client.set_registered_model_alias(name, CHAMPION, str(target.version))
     versions.tag(store, standing, **{TAKEN_BACK: at}, rolled_back_to=str(target.version), rolled_back_because=reason)
+    versions.unchallenge(store, target)
+    told = f"Restored at {at} because version {standing.version} was rolled back: {reason}"
+    versions.describe(store, target, f"{told}\n\n{target.description}" if target.description else told)
     done = {"name": name, "reason": reason, "at": at, "from": str(standing.version), "from_model": standing.tags["model"]}
     return done | {"to": str(target.version), "to_model": target.tags["model"]}
 

@@ -14,6 +14,7 @@ DIGEST = "xraydenoise.digest"  # tag: identity of the network
 OWN = ("model", "track", DIGEST)  # tags that every version has which this project registered
 TAKEN_BACK = "rolled_back_at"  # tag: since when; a person takes it away to let the weights be promoted again
 BEFORE = "previous"  # tag: the versions that were champion before this one, the latest first: the way back
+DESCRIPTION = 5000  # characters that MLflow's databases have for it
 
 
 def holder(store: Store, name: str, alias: str) -> "ModelVersion | None":
@@ -74,6 +75,18 @@ def tag(store: Store, found: "ModelVersion", **tags: str) -> None:
     for key, value in tags.items():
         if found.tags.get(key) != value:
             store.client.set_model_version_tag(found.name, str(found.version), key, value)
+
+
+def describe(store: Store, found: "ModelVersion", text: str) -> None:
+    """Give a version this description, or as much of it as fits."""
+    if found.description != (fitting := text[:DESCRIPTION]):
+        store.client.update_model_version(found.name, str(found.version), fitting)
+
+
+def unchallenge(store: Store, found: "ModelVersion") -> None:
+    """Take the alias challenger from a version that is champion."""
+    if same(holder(store, found.name, CHALLENGER), found):
+        store.client.delete_registered_model_alias(found.name, CHALLENGER)
 
 
 def now() -> str:
