@@ -31,6 +31,7 @@ for pixels in (float64, float64.astype(np.float32), float64[0], float64[:, None]
 np.testing.assert_allclose(model.predict(deep), model.predict(float64), atol=1e-3)
 np.testing.assert_array_equal(model.predict(float64)[1], model.predict(float64[1]))
 refused = {"lie in": float64 + 1, "found nan": float64 * np.nan, "found int64": deep.astype(int), "found (1, 1, 3": deep[None, None]}
+refused["channels last"] = deep[0, :, :, None]
 for what, wrong in refused.items():
     try:
         model.predict(wrong)
