@@ -82,6 +82,22 @@ def test_a_champion_that_comes_back_by_the_gate_is_not_its_own_way_back(project)
         assert tags(opened, "2")["previous"] == "1,3"
 
 
+def test_a_champion_whose_alias_a_person_took_away_is_still_the_way_back(project):
+    with store.opened("x") as opened:
+        promoted(opened, project, 0, 1)
+        opened.client.delete_registered_model_alias(NAME, "champion")  # as the gate advises where it cannot compare
+        promoted(opened, project, 2)
+        assert tags(opened, "3")["previous"] == "2,1"
+        rollback(opened, NAME, "bad")
+        opened.client.delete_registered_model_alias(NAME, "champion")
+        promoted(opened, project, 1)  # the last champion once more
+        assert tags(opened, "2")["previous"] == "1"
+        rollback(opened, NAME, "bad")
+        opened.client.delete_registered_model_alias(NAME, "champion")
+        promoted(opened, project, 3)
+        assert tags(opened, "4")["previous"] == "1"  # the others were rolled back
+
+
 def test_a_former_champion_without_files_is_passed_over(project):
     with store.opened("x") as opened:
         promoted(opened, project, 0, 1, 2)

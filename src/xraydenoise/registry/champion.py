@@ -166,14 +166,14 @@ def _describe(store: Store, found: "ModelVersion", verdict: Verdict) -> None:
 def _promote(store: Store, found: "ModelVersion", weighed: Current | None) -> None:
     """Make a version champion, and keep the way back: to the version that it replaces, or where both are alike, that one's own.
 
-    One that was champion before is no way back to itself.
+    None is its own way back. A version from which a person took the alias still is one.
     """
     old, line, at = unmoved(store, found.name, weighed), [], versions.now()
     if versions.same(old, found):
         versions.unchallenge(store, found)
         return
-    if old is not None:
-        line = versions.before(old) if old.tags[DIGEST] == found.tags[DIGEST] else [str(old.version), *versions.before(old)]
+    if last := old or versions.last_champion(store, found.name):
+        line = versions.before(last) if last.tags[DIGEST] == found.tags[DIGEST] else [str(last.version), *versions.before(last)]
     versions.tag(store, found, **{versions.BEFORE: ",".join(version for version in line if version != str(found.version))})
     # The store's lock binds this machine alone, and MLflow sets no alias on a condition. Between two machines on one server these two calls
     # are the smallest window there is.

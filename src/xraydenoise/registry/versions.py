@@ -70,6 +70,16 @@ def before(found: "ModelVersion") -> list[str]:
     return [version for version in found.tags.get(BEFORE, "").split(",") if version]
 
 
+def last_champion(store: Store, name: str) -> "ModelVersion | None":
+    """The version that became champion last, of those that were not rolled back; also where a person took the alias from it."""
+
+    def since(found: "ModelVersion") -> str:
+        return max(found.tags.get("promoted_at", ""), found.tags.get("restored_at", ""))
+
+    were = [found for found in search(store, name) if since(found) and not found.tags.get(TAKEN_BACK)]
+    return max(were, key=since, default=None)
+
+
 def tag(store: Store, found: "ModelVersion", **tags: str) -> None:
     """Set those tags that are not so already."""
     for key, value in tags.items():
