@@ -156,7 +156,10 @@ def test_weights_that_were_rolled_back_are_not_promoted_again_until_a_person_all
         rollback(opened, NAME, "blurs ribs")
         found = vetoed(opened, NAME, digest, project.verdict())
         assert (found.promoted, found.alias) == (False, "challenger")
-        assert "(blurs ribs); take the tag rolled_back_at from version 2" in found.reasons[0]
+        way_out = (
+            "take the tag rolled_back_at from version 2 in MLflow's pages, then `dvc repro -fs register`, to let it be promoted again."
+        )
+        assert found.reasons[0].endswith(f"(blurs ribs); {way_out}")
         project.register(opened, found)
         assert standing(opened) == "1"
         opened.client.delete_model_version_tag(NAME, "2", "rolled_back_at")

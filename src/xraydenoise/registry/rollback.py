@@ -45,7 +45,8 @@ def vetoed(store: Store, name: str, digest: str, verdict: Verdict) -> Verdict:
     for found in versions.search(store, name, digest) if verdict.promoted else []:
         if at := found.tags.get(TAKEN_BACK):
             told = f"was rolled back at {at} ({found.tags['rolled_back_because']})"
-            way_out = f"take the tag {TAKEN_BACK} from version {found.version} in MLflow's pages to let it be promoted again"
+            taken = f"take the tag {TAKEN_BACK} from version {found.version} in MLflow's pages"
+            way_out = f"{taken}, then `dvc repro -fs register`, to let it be promoted again"
             reasons = (f"{verdict.candidate} {told}; {way_out}.", *verdict.reasons)
             return replace(verdict, promoted=False, alias=CHALLENGER, reasons=reasons)
     return verdict
