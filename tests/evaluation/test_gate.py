@@ -169,6 +169,17 @@ def test_a_champion_that_may_know_test_pictures_is_not_compared(knows: int | Non
     assert not any(check.check in ("not_worse", "better") for check in verdict.checks)
 
 
+def test_a_champion_that_cannot_be_scored_is_not_compared() -> None:
+    frame = scores(9.0)
+    verdict = gate(frame[frame["method"] != "champion"], CHAMPION._replace(fault="models:/x/1: its kind is gone"))
+    assert (verdict.promoted, verdict.alias) == (False, "challenger")
+    assert {check for check, _ in failed(verdict)} == {"loads"}
+    assert verdict.reasons[0].startswith(
+        "The champion cannot be scored (models:/x/1: its kind is gone), so it cannot be compared; mend that, or, "
+    )
+    assert verdict.reasons[0].endswith("take the alias champion from it in MLflow's pages, then `dvc repro -fs register`.")
+
+
 @pytest.mark.parametrize("patients", [1, 4])
 def test_few_patients_are_warned_of_and_never_replace_a_champion(patients: int) -> None:
     verdict = gate(scores(9.0, patients=patients))

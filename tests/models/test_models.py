@@ -131,6 +131,22 @@ def test_weights_of_another_network_are_refused_with_the_files_names(tmp_path: P
         models.load(tmp_path, CPU)
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"kind": "yesterday"}, "kind: unknown; expected one of autoencoder, .*, found 'yesterday'"),
+        ({"attention": True}, "attention: Extra inputs are not permitted, found True"),
+    ],
+)
+def test_a_network_that_todays_code_does_not_know_is_refused_in_one_line_with_the_files_name(
+    changed: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    save_file(models.initialised(SMALL[0], 0).state_dict(), tmp_path / "weights.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({"network": SMALL[0].model_dump(mode="json") | changed}))
+    with pytest.raises(ValueError, match=rf"^{tmp_path}/config\.json: today's code does not build this network: {said}$"):
+        models.load(tmp_path, CPU)
+
+
 def test_a_folder_without_a_model_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="dvc repro"):
         models.load(tmp_path, CPU)

@@ -15,6 +15,7 @@ import torch
 from xraydenoise import models
 from xraydenoise.registry import champion, package, runs, store
 from xraydenoise.registry.rollback import rollback
+from xraydenoise.registry.versions import DESCRIPTION
 
 NAME = "xraydenoise"
 LOAD = """
@@ -30,6 +31,7 @@ for pixels in (float64, float64.astype(np.float32), float64[0], float64[:, None]
 np.testing.assert_allclose(model.predict(deep), model.predict(float64), atol=1e-3)
 np.testing.assert_array_equal(model.predict(float64)[1], model.predict(float64[1]))
 refused = {"lie in": float64 + 1, "found nan": float64 * np.nan, "found int64": deep.astype(int), "found (1, 1, 3": deep[None, None]}
+refused["channels last"] = deep[0, :, :, None]
 for what, wrong in refused.items():
     try:
         model.predict(wrong)
@@ -138,6 +140,14 @@ def test_a_promoted_challenger_replaces_the_champion_and_both_tell_of_it(project
         assert new.tags["previous"] == "1"
 
 
+def test_a_champion_that_stays_is_challenger_no_more(project):
+    with store.opened("x") as opened:
+        project.register(opened)
+        opened.client.set_registered_model_alias(NAME, "challenger", "1")
+        project.register(opened, project.verdict("champion", promoted=False))
+        assert aliases(opened) == {"champion": "1"}
+
+
 @pytest.mark.parametrize("alias", ["champion", "challenger"])
 def test_a_candidate_that_was_not_weighed_against_todays_champion_gets_no_alias(project, alias):
     with store.opened("x") as opened:
@@ -238,6 +248,19 @@ def test_a_version_whose_files_were_deleted_is_registered_anew(project):
         assert opened.client.get_model_version(NAME, "2").tags["previous"] == ""  # version 1 is no way back: it was the same
 
 
+def test_weights_that_are_also_a_copied_version_or_one_made_by_hand_are_found_in_the_version_that_was_registered(project):
+    with store.opened("x") as opened:
+        project.register(opened, project.verdict("challenger"))
+        opened.client.create_registered_model("candidates")
+        opened.client.copy_model_version(f"models:/{NAME}/1", "candidates")
+        opened.client.copy_model_version("models:/candidates/1", NAME)
+        tags = opened.client.get_model_version(NAME, "1").tags
+        opened.client.create_model_version(NAME, "file:///nowhere/model", tags=tags)
+        project.register(opened)
+        assert aliases(opened) == {"champion": "1"}
+        assert set(versions(opened)) == {"1", "2", "3"}
+
+
 def test_where_nothing_is_registered_there_is_no_champion(project):
     with store.opened("x") as opened:
         assert champion.current(opened, NAME) is None
@@ -277,7 +300,7 @@ def test_a_champion_whose_files_are_not_what_they_were_says_the_way_out(project,
 def test_reasons_longer_than_a_database_takes_are_cut(project):
     with store.opened("x") as opened:
         project.register(opened, project.verdict("champion", True, "dncnn", "x" * 6000))
-        assert len(opened.client.get_model_version(NAME, "1").description) == champion.DESCRIPTION
+        assert len(opened.client.get_model_version(NAME, "1").description) == DESCRIPTION
 
 
 def test_the_requirements_name_every_package_that_the_code_in_the_model_imports():

@@ -60,7 +60,7 @@ def test_a_served_champion_answers_png_files_of_both_depths_and_lists_of_floats(
             assert (answer.dtype, answer.shape) == (kind, one.shape)
             np.testing.assert_allclose(answer, expected((one / full).astype(np.float32)[None])[0] * full, atol=0.51 + full * 1e-5)
 
-    whole = [np.zeros((2, 2), int).tolist(), [[0, 255], [3, 4]]]
+    whole = np.linspace(0, 255, 2 * 8 * 8).astype(int).reshape(2, 8, 8).tolist()
     broken, colour = file(np.zeros((64, 64), np.uint8))[:60], file(np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8))
     for wrong, said in (
         (whole, "float pixels must lie in [0, 1], found 0 to 255; divide them by their full scale, or send PNG files"),

@@ -10,7 +10,7 @@ import pytest
 from xraydenoise import contracts, params
 from xraydenoise.__main__ import main
 from xraydenoise.params import Params
-from xraydenoise.registry import champion, rollback, runs, store
+from xraydenoise.registry import champion, rollback, runs, store, versions
 from xraydenoise.stages import evaluate, gate, register, sync
 
 MODEL = "dncnn"  # of track noise
@@ -136,6 +136,29 @@ def test_a_champion_that_does_not_tell_what_it_learnt_from_is_not_compared(ready
     assert "The champion does not tell from which pictures it learnt" in verdict()["reasons"][0]
 
 
+def outdate(version: str) -> None:
+    """The network of a version becomes of a kind that is no more, as if the kind's file had been renamed since."""
+    (config,) = Path("mlruns/artifacts/models").rglob(f"{MODEL}/config.json")
+    config.write_text(config.read_text().replace('"dncnn"', '"yesterday"'))
+    with store.opened("xraydenoise") as opened:
+        opened.client.set_model_version_tag("xraydenoise", version, versions.DIGEST, runs.identity(config.parent))
+
+
+def test_a_champion_that_todays_code_cannot_build_is_not_compared_and_all_else_is_registered(ready, untrained_of_stages):
+    register.run(ready)
+    first = aliases()["champion"]
+    outdate(first)
+    another(ready, untrained_of_stages)
+    register.run(ready)
+    assert aliases() == {"champion": first, "challenger": str(int(first) + 1)}
+    reason = verdict()["reasons"][0]
+    assert f"cannot be scored (models:/xraydenoise/{first}: " in reason
+    assert "config.json: today's code does not build this network: kind: unknown; expected one of autoencoder" in reason
+    assert "\n" not in reason
+    assert json.loads(register.RECORD.read_text())["alias"] == "challenger"
+    assert differences().empty
+
+
 def test_the_same_weights_trained_by_another_recipe_stay_champion(ready):
     register.run(ready)
     first, path = aliases(), Path("artifacts/train", MODEL, "config.json")
@@ -190,7 +213,7 @@ def test_other_models_differ_from_a_candidate_that_is_the_champion(ready):
     chosen = ready.model_copy(update={"models": ready.models | {"unet": ready.models[MODEL]}})
     weights = Path("artifacts/train", MODEL)
     digest = runs.identity(weights)
-    _, found = gate.weigh(chosen, MODEL, digest, gate.Standing(digest, None, weights))
+    _, found = gate.weigh(chosen, MODEL, digest, gate.Standing("models:/xraydenoise/1", digest, None, weights))
     assert set(found["method"]) == {"unet"}
     assert found.loc[found["metric"] == "psnr", "difference"].tolist() == pytest.approx([-1.5] * 3)
 

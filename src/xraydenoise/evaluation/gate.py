@@ -30,6 +30,7 @@ class Contender(NamedTuple):
     method: str  # as the scores name it
     digest: str  # identity of the network
     knows: int | None  # of the test pictures, how many it learnt from; None where nobody can tell
+    fault: str = ""  # why it could not be scored
 
 
 def decide(
@@ -51,15 +52,15 @@ def decide(
     - every audit passed.
     The first two need no correction, since all of their tests must succeed (an intersection-union test, Berger 1982); the third does, since
     one success is enough. Without a champion, and where the candidate is the champion (same digest), nothing is compared with one; in the
-    latter case nothing changes either. A champion that learnt from test pictures, or may have, is not compared, and the candidate stays
-    challenger.
+    latter case nothing changes either. A champion that learnt from test pictures, or may have, or could not be scored, is not compared,
+    and the candidate stays challenger.
 
     Raises ValueError for scores of val or of several tracks, for a method that was not scored on the same pictures, and for no audit.
     """
     if not audits:
         raise ValueError(f"{candidate.method}: was not audited, and without audits nothing is promoted")
     same = champion is not None and champion.digest == candidate.digest
-    rival = champion if champion and not same and champion.knows == 0 else None
+    rival = champion if champion and not same and champion.knows == 0 and not champion.fault else None
     if rival and rival.method in (candidate.method, REFERENCE):
         raise ValueError(f"{rival.method}: names the champion's scores and those of another; give the champion's their own name")
     details = {audit.name: audit.detail for audit in audits}
@@ -71,13 +72,9 @@ def decide(
         checks += [*differences, _better(tables, differences, candidate.method, rival.method, compare, seed)]
     elif champion and not same:
         known = math.nan if champion.knows is None else float(champion.knows)
-        checks.append(Check("unseen", "", "", known, math.nan, math.nan, math.nan, passed=False))
-        pictures = _count(scores["image"].nunique(), "test picture")
-        told = "does not tell from which pictures it learnt" if champion.knows is None else f"learnt from {champion.knows} of {pictures}"
-        details["unseen"] = (
-            f"The champion {told}, so it cannot be compared on them; to start anew, take the alias champion from it in MLflow's pages, "
-            "then `dvc repro -fs register`."
-        )
+        check, value = ("loads", math.nan) if champion.fault else ("unseen", known)
+        checks.append(Check(check, "", "", value, math.nan, math.nan, math.nan, passed=False))
+        details[check] = _incomparable(champion, scores["image"].nunique())
     checks += [Check(audit.name, "", "", audit.value, math.nan, math.nan, audit.limit, audit.passed) for audit in audits]
 
     failed = [check for check in checks if not check.passed]
@@ -160,7 +157,7 @@ def _better(
 
 def _failure(check: Check, name: str, details: dict[str, str], patients: int, tests: int, compare: CompareConfig) -> str:
     """Why `check` failed, in a sentence."""
-    if check.check == "unseen":
+    if check.check in ("unseen", "loads"):
         return details[check.check]
     if check.check == "better":
         reason = (
@@ -174,6 +171,17 @@ def _failure(check: Check, name: str, details: dict[str, str], patients: int, te
         against = "the median filter" if check.check == "gain" else "the champion"
         return f"{name} against {against} in {check.condition}: {interval(check)} (must be above {number(check.metric, check.limit)})."
     return f"{name} fails the audit {check.check}: {check.value:.4g}, limit {check.limit:.4g} ({details[check.check]})."
+
+
+def _incomparable(champion: Contender, pictures: int) -> str:
+    """Why the champion is not compared on so many test pictures, and the way out, in a sentence."""
+    if champion.fault:
+        told = f"cannot be scored ({champion.fault}), so it cannot be compared; mend that, or,"
+    elif champion.knows is None:
+        told = "does not tell from which pictures it learnt, so it cannot be compared on them;"
+    else:
+        told = f"learnt from {champion.knows} of {_count(pictures, 'test picture')}, so it cannot be compared on them;"
+    return f"The champion {told} to start anew, take the alias champion from it in MLflow's pages, then `dvc repro -fs register`."
 
 
 def _successes(checks: list[Check], name: str, rival: Contender | None, audits: int) -> list[str]:

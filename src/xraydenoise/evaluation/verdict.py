@@ -10,7 +10,7 @@ import pandas as pd
 class Check(NamedTuple):
     """One line of the verdict: passed where `low` (or, in an audit, `value`) keeps the limit."""
 
-    check: str  # gain (over the median), not_worse, better (than the champion), unseen (test, by it), or the name of an audit
+    check: str  # gain (over the median), not_worse, better (than the champion), unseen (test, by it), loads (it), or the name of an audit
     condition: str  # "" where it is of none
     metric: str  # psnr (dB) or ssim; "" in audits
     value: float

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 import torch
-from pydantic import BeforeValidator, SerializeAsAny, TypeAdapter
+from pydantic import BeforeValidator, SerializeAsAny
 from safetensors.torch import load_file
 from torch import nn
 
@@ -29,7 +29,8 @@ class Network(kinds.Config):
         """The network with first weights from torch's global generator: float32 (B, 1, H, W), 1.0 = full scale -> the same shape."""
 
 
-NetworkConfig = Annotated[SerializeAsAny[Network], BeforeValidator(kinds.by_kind("xraydenoise.models"))]
+KNOWN = kinds.by_kind("xraydenoise.models")
+NetworkConfig = Annotated[SerializeAsAny[Network], BeforeValidator(KNOWN)]
 
 
 def initialised(network: Network, seed: int) -> nn.Module:
@@ -42,14 +43,18 @@ def initialised(network: Network, seed: int) -> nn.Module:
 def load(folder: Path, device: torch.device) -> nn.Module:
     """The trained network in `folder` (config.json, weights.safetensors) on `device`, ready to denoise.
 
-    Raises FileNotFoundError saying what to run, and ValueError naming the file where the weights are those of another network.
+    Raises FileNotFoundError saying what to run, and ValueError naming the file where today's code builds no such network, or the weights
+    are those of another one.
     """
     paths = config, weights = folder / "config.json", folder / "weights.safetensors"
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path}: not there; run the train stage that writes it (`dvc repro`)")
-    read: TypeAdapter[Network] = TypeAdapter(NetworkConfig)
-    network = initialised(read.validate_python(json.loads(config.read_text(encoding="utf-8"))["network"]), seed=0)
+    try:
+        known = KNOWN(json.loads(config.read_text(encoding="utf-8"))["network"])
+    except ValueError as error:
+        raise ValueError(f"{config}: today's code does not build this network: {error}") from error
+    network = initialised(known, seed=0)
     try:
         network.load_state_dict(load_file(weights))
     except RuntimeError as error:

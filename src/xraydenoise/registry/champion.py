@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 CARD = "model_card.md"
 LEARNT = "learnt_from.txt"  # the ids of the pictures that the model was trained on and chosen by, one a line
-DESCRIPTION = 5000  # characters that MLflow's databases have for it
 KEPT = Path("work/champion")  # copies of champions, a folder a digest
 
 
@@ -32,6 +31,11 @@ class Current:
     method: str
     digest: str  # identity of the network
     learnt: str  # digest of LEARNT; "" where the version has no such file
+
+    @property
+    def uri(self) -> str:
+        """By which MLflow finds the version."""
+        return f"models:/{self.name}/{self.version}"
 
 
 def current(store: Store, name: str) -> Current | None:
@@ -65,7 +69,6 @@ def download(store: Store, champion: Current) -> Path:
     kept = KEPT / champion.digest
     if _whole(kept, champion):
         return kept
-    uri = f"models:/{champion.name}/{champion.version}"
     way_out = "roll back, or take the alias from it in MLflow's pages"
     KEPT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=KEPT) as folder:
@@ -74,12 +77,12 @@ def download(store: Store, champion: Current) -> Path:
             for part in (f"artifacts/{champion.method}", *([LEARNT] if champion.learnt else [])):
                 download_artifacts(f"{files}/{part}", dst_path=folder)
         except (MlflowException, OSError) as error:
-            raise RuntimeError(f"{uri}, the champion: its files are gone ({str(error).splitlines()[0]}); {way_out}") from error
+            raise RuntimeError(f"{champion.uri}, the champion: its files are gone ({str(error).splitlines()[0]}); {way_out}") from error
         loaded = next((path.parent for path in Path(folder).rglob("weights.safetensors")), Path(folder))
         if champion.learnt:
             Path(folder, LEARNT).replace(loaded / LEARNT)
         if not _whole(loaded, champion):
-            raise RuntimeError(f"{uri}, the champion: its files are not those that were registered; {way_out}")
+            raise RuntimeError(f"{champion.uri}, the champion: its files are not those that were registered; {way_out}")
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(loaded, kept)
     return kept
@@ -103,7 +106,8 @@ def register(
     if verdict.candidate != method.name:
         raise ValueError(f"{method.name}: the verdict is on {verdict.candidate}")
     digest = runs.identity(method.folder)
-    known = next((found for found in versions.search(store, name, digest) if versions.has_files(store, found)), None)
+    alike = [found for found in versions.search(store, name, digest) if versions.model(found)]  # a copy's files are another version's
+    known = next((found for found in alike if versions.has_files(store, found)), None)
     found = known or _version(store, name, method, digest)
     versions.tag(store, found, test_set=test_set)
     # Where several trainings gave these weights, the last one's pictures: what it could do without, the weights know nothing of.
@@ -154,20 +158,23 @@ def _attach(store: Store, found: "ModelVersion", name: str, text: str) -> None:
 def _describe(store: Store, found: "ModelVersion", verdict: Verdict) -> None:
     """Give the reasons as description. That a champion stays so hides no earlier reason."""
     told = [*verdict.reasons, *verdict.warnings, f"The model card is {CARD} among its files. Not for diagnostic use."]
-    text = "\n\n".join(told)[:DESCRIPTION]
     stays = verdict.alias == CHAMPION and not verdict.promoted
-    if found.description != text and not (found.description and stays):
-        store.client.update_model_version(found.name, str(found.version), text)
+    if not (found.description and stays):
+        versions.describe(store, found, "\n\n".join(told))
 
 
 def _promote(store: Store, found: "ModelVersion", weighed: Current | None) -> None:
-    """Make a version champion, and keep the way back: to the version that it replaces, or where both are alike, that one's own."""
+    """Make a version champion, and keep the way back: to the version that it replaces, or where both are alike, that one's own.
+
+    None is its own way back. A version from which a person took the alias still is one.
+    """
     old, line, at = unmoved(store, found.name, weighed), [], versions.now()
     if versions.same(old, found):
+        versions.unchallenge(store, found)
         return
-    if old is not None:
-        line = versions.before(old) if old.tags[DIGEST] == found.tags[DIGEST] else [str(old.version), *versions.before(old)]
-    versions.tag(store, found, **{versions.BEFORE: ",".join(line)})
+    if last := old or versions.last_champion(store, found.name):
+        line = versions.before(last) if last.tags[DIGEST] == found.tags[DIGEST] else [str(last.version), *versions.before(last)]
+    versions.tag(store, found, **{versions.BEFORE: ",".join(version for version in line if version != str(found.version))})
     # The store's lock binds this machine alone, and MLflow sets no alias on a condition. Between two machines on one server these two calls
     # are the smallest window there is.
     unmoved(store, found.name, weighed)
@@ -175,8 +182,7 @@ def _promote(store: Store, found: "ModelVersion", weighed: Current | None) -> No
     versions.tag(store, found, promoted_at=at)
     if old is not None:
         versions.tag(store, old, replaced_at=at, replaced_by=str(found.version))
-    if versions.same(versions.holder(store, found.name, CHALLENGER), found):
-        store.client.delete_registered_model_alias(found.name, CHALLENGER)
+    versions.unchallenge(store, found)
 
 
 def _challenge(store: Store, found: "ModelVersion", weighed: Current | None) -> None:

@@ -2,6 +2,7 @@
 
 `predict` takes an array of one picture (H, W) or of several, (B, H, W) or (B, 1, H, W), gray, dense tissue bright (MONOCHROME2): unsigned
 integers (uint8, uint16), whose largest value is full scale, or floats in [0, 1]. It gives back the same shape as float32 in [0, 1].
+(H, W, 1) and (H, W, 3), as many libraries read pictures, would pass for H pictures 1 or 3 px wide, and are refused.
 
 Over REST (`mlflow models serve`) it takes gray PNG files of 8 or 16 bit and any sizes, as base64 text: {"inputs": ["iVBORw0...", ...]}, and
 gives back such files of the same depth. JSON has no type for pixels, so nested lists of numbers are read as floats in [0, 1].
@@ -21,6 +22,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from xraydenoise import models
 from xraydenoise.data import picture, png
 
+CHANNELS = 4  # at most, gray or colour with opacity; no radiograph is so narrow
 MAX_MEGAPIXELS = 64.0  # of a PNG file, whose header could announce any size
 
 
@@ -74,8 +76,10 @@ def scaled(pixels: Any) -> np.ndarray:
     if not isinstance(pixels, np.ndarray) or pixels.dtype.kind not in "uf":
         found = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
         raise ValueError(f"pixels must be a NumPy array of uint8, uint16 or floats in [0, 1], found {found}")
-    if pixels.size == 0 or not (pixels.ndim in (2, 3) or (pixels.ndim == 4 and pixels.shape[1] == 1)):
-        raise ValueError(f"pixels must be of shape (H, W), (B, H, W) or (B, 1, H, W), found {pixels.shape}")
+    last = pixels.ndim in (3, 4) and 0 < pixels.shape[-1] <= CHANNELS
+    if last or pixels.size == 0 or not (pixels.ndim in (2, 3) or (pixels.ndim == 4 and pixels.shape[1] == 1)):
+        told = ", which looks like channels last; give gray pictures without" if last else ""
+        raise ValueError(f"pixels must be of shape (H, W), (B, H, W) or (B, 1, H, W), found {pixels.shape}{told}")
     if pixels.dtype.kind == "u":
         return (pixels / np.iinfo(pixels.dtype).max).astype(np.float32)
     low, high = float(pixels.min()), float(pixels.max())

@@ -1,5 +1,6 @@
 """The versions of the registered model: by alias, by weights, and the tags that tell what became of each."""
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,9 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER = "champion", "challenger"  # aliases
 DIGEST = "xraydenoise.digest"  # tag: identity of the network
 OWN = ("model", "track", DIGEST)  # tags that every version has which this project registered
+TAKEN_BACK = "rolled_back_at"  # tag: since when; a person takes it away to let the weights be promoted again
 BEFORE = "previous"  # tag: the versions that were champion before this one, the latest first: the way back
+DESCRIPTION = 5000  # characters that MLflow's databases have for it
 
 
 def holder(store: Store, name: str, alias: str) -> "ModelVersion | None":
@@ -39,7 +42,7 @@ def champion(store: Store, name: str) -> "ModelVersion | None":
 
 
 def search(store: Store, name: str, digest: str | None = None) -> "list[ModelVersion]":
-    """All versions, or those that hold these weights, newest first."""
+    """All versions, or those that hold these weights, the last changed first."""
     found = store.client.search_model_versions(f"name = '{name}'", max_results=10_000)
     return [version for version in found if digest in (None, version.tags.get(DIGEST))]
 
@@ -50,13 +53,16 @@ def same(one: "ModelVersion | None", other: "ModelVersion") -> bool:
 
 
 def model(found: "ModelVersion") -> str:
-    """The id of the logged model behind a version."""
-    return str(found.source).removeprefix("models:/")
+    """The id of the logged model behind a version; "" where it was copied from another version, or made by hand of other files."""
+    own = re.fullmatch(r"models:/([^/@]+)", str(found.source))
+    return own[1] if own else ""
 
 
 def has_files(store: Store, found: "ModelVersion") -> bool:
-    """Whether the model's files are still where MLflow put them."""
-    return bool(store.client.list_logged_model_artifacts(model(found)))
+    """Whether a version's files are still where MLflow has them, also those of a copy."""
+    from mlflow.artifacts import list_artifacts
+
+    return bool(list_artifacts(artifact_uri=store.client.get_model_version_download_uri(found.name, str(found.version))))
 
 
 def before(found: "ModelVersion") -> list[str]:
@@ -64,11 +70,33 @@ def before(found: "ModelVersion") -> list[str]:
     return [version for version in found.tags.get(BEFORE, "").split(",") if version]
 
 
+def last_champion(store: Store, name: str) -> "ModelVersion | None":
+    """The version that became champion last, of those that were not rolled back; also where a person took the alias from it."""
+
+    def since(found: "ModelVersion") -> str:
+        return max(found.tags.get("promoted_at", ""), found.tags.get("restored_at", ""))
+
+    were = [found for found in search(store, name) if since(found) and not found.tags.get(TAKEN_BACK)]
+    return max(were, key=since, default=None)
+
+
 def tag(store: Store, found: "ModelVersion", **tags: str) -> None:
     """Set those tags that are not so already."""
     for key, value in tags.items():
         if found.tags.get(key) != value:
             store.client.set_model_version_tag(found.name, str(found.version), key, value)
+
+
+def describe(store: Store, found: "ModelVersion", text: str) -> None:
+    """Give a version this description, or as much of it as fits."""
+    if found.description != (fitting := text[:DESCRIPTION]):
+        store.client.update_model_version(found.name, str(found.version), fitting)
+
+
+def unchallenge(store: Store, found: "ModelVersion") -> None:
+    """Take the alias challenger from a version that is champion."""
+    if same(holder(store, found.name, CHALLENGER), found):
+        store.client.delete_registered_model_alias(found.name, CHALLENGER)
 
 
 def now() -> str:

@@ -25,6 +25,7 @@ AUDITED = 8  # clean test pictures, at most, on which a candidate is audited
 class Standing(NamedTuple):
     """The champion as the registry has it."""
 
+    uri: str  # of the registered version, for people
     digest: str  # identity of the network
     learnt_from: frozenset[str] | None  # ids of the pictures that it was trained on and chosen by; None where it does not tell
     folder: Path  # config.json and weights.safetensors
@@ -34,8 +35,8 @@ def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> 
     """The verdict on model `name`, whose network has the identity `digest`, and how every model of track noise differs from the champion.
 
     The champion is scored again on today's test pictures, unless it learnt from one of them: a dataset's new name, another seed or a
-    picture that no longer joins two patients may have moved it to test since. The second is contracts.Differences, empty where no champion
-    can be compared.
+    picture that no longer joins two patients may have moved it to test since; or unless today's code has no such network any more. The
+    second is contracts.Differences, empty where no champion can be compared.
     """
     torch.set_num_threads(params.machine.threads)
     device = pick(params.machine.device)
@@ -48,7 +49,12 @@ def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> 
         knows = None if standing.learnt_from is None else track.rows.loc[track.rows["image"].isin(standing.learnt_from), "image"].nunique()
         rival = Contender(CHAMPION, standing.digest, knows)
         if standing.digest != digest and knows == 0:
-            scores.append(rescored(models.load(standing.folder, device), track, params, device))
+            try:
+                network = models.load(standing.folder, device)
+            except ValueError as error:
+                rival = rival._replace(fault=f"{standing.uri}: {error}")
+            else:
+                scores.append(rescored(network, track, params, device))
     tested = pd.concat(scores, ignore_index=True)
     tested = tested[(tested["track"] == "noise") & (tested["split"] == "test")]
     denoise = scoring.denoiser(models.load(Path("artifacts/train", name), device), device)

@@ -32,7 +32,7 @@ def run(params: Params) -> None:
     with store.opened(params.registry.experiment) as opened:
         standing = champion.current(opened, name)
         weights = champion.download(opened, standing) if standing and standing.digest != digest else method.folder
-    champ = gate.Standing(standing.digest, champion.learnt_from(weights), weights) if standing else None
+    champ = gate.Standing(standing.uri, standing.digest, champion.learnt_from(weights), weights) if standing else None
     verdict, differences = gate.weigh(params, best, digest, champ)  # the store is closed meanwhile, so that trainings can be mirrored
     with store.opened(params.registry.experiment) as opened:
         champion.unmoved(opened, name, standing)  # before anything tells of the verdict
