@@ -202,8 +202,12 @@ class Ranking(Table):
     method: Series[str]
     images: Series[int] = pa.Field(ge=1)
     patients: Series[int] = pa.Field(ge=1)
-    psnr: Series[float]
+    psnr: Series[float]  # dB, mean
+    psnr_low: Series[float]
+    psnr_high: Series[float]
     ssim: Series[float]
+    ssim_low: Series[float]
+    ssim_high: Series[float]
     mse: Series[float]
     ms_ssim: Series[float]
     edges: Series[float]

@@ -40,6 +40,15 @@ def test_gains_are_paired_with_the_median_filter(make_scores: Scores) -> None:
     assert list(median[["gain_psnr", "gain_psnr_low", "gain_psnr_high"]]) == [0, 0, 0]
 
 
+def test_scores_have_intervals_of_their_own_which_pairing_does_not_narrow(make_scores: Scores) -> None:
+    ranked = ranking.rank(make_scores(), CONFIG, 0)
+    for _, row in ranked.iterrows():
+        for name in ("psnr", "ssim"):
+            assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]
+    large = one(ranked, "large")
+    assert large["psnr_high"] - large["psnr_low"] > 2 * (large["gain_psnr_high"] - large["gain_psnr_low"])
+
+
 def test_all_is_the_mean_over_conditions_and_counts_each_picture_once(make_scores: Scores) -> None:
     ranked = ranking.rank(make_scores(), CONFIG, 0)
     parts = [one(ranked, "small", condition=condition)["psnr"] for condition in ("gaussian_10", "gaussian_20")]

@@ -42,6 +42,7 @@ def test_a_finished_project_becomes_a_run_a_method_under_one_of_the_pipeline(pro
         assert trained.data.tags["dvc.lock"] == hashlib.sha256(b"schema: '2.0'\n").hexdigest()
         assert trained.data.metrics["test/all/gain_psnr"] == 2.0
         assert trained.data.metrics["test/gaussian_10/gain_psnr_low"] == 1.5
+        assert trained.data.metrics["test/gaussian_10/psnr_high"] == 31.0
         assert trained.data.metrics["val/gaussian_10/ms_ssim"] == 0.9
         assert trained.data.metrics["time/train/seconds"] == 12.5
         assert trained.data.metrics["system/cpu_utilization_percentage"] == 93.5
@@ -207,7 +208,7 @@ def test_a_run_that_was_live_is_the_one_that_gets_the_scores(project):
         with project.learning(rows=2):
             mirror.trainings(opened, project.methods)
         mirror.trainings(opened, project.methods)
-        assert "dncnn: 50 metrics" in project.mirror(opened)
+        assert "dncnn: 66 metrics" in project.mirror(opened)
         assert [run.info.status for run in shown(opened)["dncnn"]] == ["FINISHED"]
 
 

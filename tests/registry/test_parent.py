@@ -54,7 +54,7 @@ def test_the_parent_holds_report_ranking_data_labels_protocols_lock_and_verdict(
 
 def test_the_parent_shows_the_pipelines_params_the_splits_and_how_the_chosen_model_does_on_test(project):
     with store.opened("x") as opened:
-        assert {"pipeline: 5 params", "pipeline: 26 metrics"} <= set(project.mirror(opened))
+        assert {"pipeline: 5 params", "pipeline: 34 metrics"} <= set(project.mirror(opened))
         (over,), (chosen,) = runs(opened, "pipeline"), runs(opened, "dncnn")
     assert over.data.params == {
         "seed": "7",

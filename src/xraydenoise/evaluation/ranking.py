@@ -51,13 +51,16 @@ def _rank_one(scores: pd.DataFrame, config: CompareConfig, seed: int) -> list[di
     tables = {metric: scores.pivot_table(index=["patient", "image"], columns="method", values=metric) for metric in METRICS}
     methods = list(tables["psnr"].columns)
     patients = tables["psnr"].index.get_level_values("patient").to_numpy()
-    gains = np.hstack([table.to_numpy() - table[[REFERENCE]].to_numpy() for table in (tables["psnr"], tables["ssim"])])  # (N, 2M)
-    found = bootstrap(gains, units(patients), config.resamples, config.confidence, np.random.default_rng(seed))
+    bounded = [table.to_numpy() for table in (tables["psnr"], tables["ssim"])]
+    over = [table[[REFERENCE]].to_numpy() for table in (tables["psnr"], tables["ssim"])]
+    values = np.hstack([*bounded, *(own - other for own, other in zip(bounded, over, strict=True))])  # (N, 4M)
+    found = bootstrap(values, units(patients), config.resamples, config.confidence, np.random.default_rng(seed))
     rows: list[dict[str, object]] = []
     for column, method in enumerate(methods):
         row: dict[str, object] = {"method": method, "images": len(patients), "patients": len(np.unique(patients))}
         row |= {metric: float(tables[metric][method].mean()) for metric in METRICS}
-        for name, place in (("gain_psnr", column), ("gain_ssim", len(methods) + column)):
+        for block, name in enumerate(("psnr", "ssim", "gain_psnr", "gain_ssim")):
+            place = block * len(methods) + column
             row |= {name: found.mean[place], f"{name}_low": found.low[place], f"{name}_high": found.high[place]}
         rows.append(row)
     return sorted(rows, key=lambda row: (-cast(float, row["psnr"]), cast(str, row["method"])))

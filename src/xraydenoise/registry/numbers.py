@@ -13,7 +13,11 @@ from xraydenoise.registry.runs import Method
 LOGS = Path("logs")
 SHOWN = (
     "psnr",
+    "psnr_low",
+    "psnr_high",
     "ssim",
+    "ssim_low",
+    "ssim_high",
     "mse",
     "ms_ssim",
     "edges",
