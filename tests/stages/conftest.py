@@ -221,3 +221,12 @@ def tracks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 for row in rows:
                     inputs.append(store.read(pixels, row["offset"], row["height"], row["width"]) ** 0.8)
     return tmp_path
+
+
+@pytest.fixture
+def ready(compared: Path, small_of_stages) -> params.Params:
+    """The params of the compared project, whose model passes every audit."""
+    Path("params.yaml").write_text((Path(__file__).parents[2] / "params.yaml").read_text())
+    chosen = small_of_stages()
+    audits = chosen.gate.audits.model_copy(update={"added_detail": 1.0, "fixed_pattern": 1.0, "noise_gain": 10.0})
+    return chosen.model_copy(update={"gate": chosen.gate.model_copy(update={"audits": audits})})

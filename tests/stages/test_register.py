@@ -1,28 +1,18 @@
-"""The stages register and sync on a small compared project: the gate, the champion, MLflow."""
+"""The stage register on a small compared project: the gate, the champion, MLflow."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from xraydenoise import contracts, params
+from xraydenoise import contracts
 from xraydenoise.__main__ import main
 from xraydenoise.params import Params
 from xraydenoise.registry import champion, rollback, runs, store, versions
 from xraydenoise.stages import evaluate, gate, register, sync
 
 MODEL = "dncnn"  # of track noise
-
-
-@pytest.fixture
-def ready(compared: Path, small_of_stages) -> Params:
-    """The params of the compared project, whose model passes every audit."""
-    Path("params.yaml").write_text((Path(__file__).parents[2] / "params.yaml").read_text())
-    chosen = small_of_stages()
-    audits = chosen.gate.audits.model_copy(update={"added_detail": 1.0, "fixed_pattern": 1.0, "noise_gain": 10.0})
-    return chosen.model_copy(update={"gate": chosen.gate.model_copy(update={"audits": audits})})
 
 
 def differences() -> pd.DataFrame:
@@ -277,39 +267,6 @@ def test_every_method_shows_the_same_pictures_under_the_same_numbers(ready):
         assert set(model.layers) == {"noisy", "median", "denoised", "truth", "residual"}
         assert (model.layers["median"] == median.layers["denoised"]).all()
         assert (model.layers["median"] != model.layers["denoised"]).any()
-
-
-def test_sync_is_quiet_unless_it_logs_something(ready, capfd):
-    chosen = ready
-    sync.run(chosen)
-    assert capfd.readouterr() == ("", "")
-    shutil.rmtree(Path("artifacts/train", MODEL))  # as DVC does before it trains
-    Path("work/train", MODEL).mkdir(parents=True)
-    Path("work/train", MODEL, "history.csv").write_text("step,loss,learning_rate,val_psnr\n100,0.01,0.001,25.0\n")
-    sync.run(chosen)
-    assert capfd.readouterr() == (f"MLflow: {MODEL}: 1 points of its curve\n", "")
-    sync.run(chosen)
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.fixture
-def sample(compared: Path) -> Params:
-    """The whole profile, in the compared project."""
-    return params.load(Path(__file__).parents[2] / "profiles/sample.yaml")
-
-
-def test_a_changed_entry_changes_the_recipe_of_its_model_alone(sample):
-    plain = sample.model_dump(mode="json", serialize_as_any=True)
-    plain["models"]["dncnn"]["steps"] += 1
-    before = {method.title: method.recipe() for method in sync.methods(sample)}
-    after = {method.title: method.recipe() for method in sync.methods(params.Params.model_validate(plain))}
-    assert {title for title in before if before[title] != after[title]} == {"dncnn"}
-
-
-def test_every_number_of_a_network_and_of_its_noise_stands_in_its_params(sample):
-    (dncnn,) = [method for method in sync.methods(sample) if method.title == "dncnn"]
-    assert dncnn.params["model"]["network"]["channels"] == sample.models["dncnn"].network.channels
-    assert [noise["kind"] for noise in dncnn.params["mixture"]] == ["gaussian", "quantum", "additive_poisson"]
 
 
 def test_mlflow_tells_d_prime_cost_and_settings_of_methods_and_the_data_of_the_pipeline(ready):
