@@ -35,17 +35,23 @@ def test_a_table_that_breaks_its_contract_is_not_written(tmp_path, changes, colu
 def test_a_patient_in_two_splits_is_refused():
     frame = pd.DataFrame(
         {
-            "image": ["a-identity", "b-identity"],
+            "image": ["a-0", "b-0"],
             "parent": ["a", "b"],
-            "preset": "identity",
+            "preset": 0,
+            "noise": "before",
             "patient": "p",
             "split": ["train", "test"],
             "label": None,
             "top": 0,
             "left": 0,
             "offset": [0, 64],
+            "plain": [0, 64],
             "height": 8,
             "width": 8,
+            "low": 0.0,
+            "middle": 0.5,
+            "high": 1.0,
+            "level": 0.5,
         }
     )
     with pytest.raises(pandera.errors.SchemaError, match="a patient stands in two splits"):

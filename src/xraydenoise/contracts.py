@@ -74,25 +74,34 @@ class Quarantine(Table):
 
 
 class Regions(Table):
-    """One row an enhanced region: `image` is its own id, `parent` the picture it was cut from."""
+    """One row per enhanced region: `image` is its own id, `parent` the picture it was cut from.
+
+    linear.npy holds its amplified pixels before the curve, plain.npy those of the parent's region, which all its presets share.
+    """
 
     image: Series[str] = pa.Field(unique=True)
     parent: Series[str]
-    preset: Series[str]
+    preset: Series[int] = pa.Field(ge=0)  # its number
+    noise: Series[str] = pa.Field(isin=("before", "after", "both"))  # where noise joins: before the enhancement, after it, or both
     patient: Series[str]
     split: Series[str] = pa.Field(isin=SPLITS)
     label: Series[str] = pa.Field(nullable=True)  # the parent's
     top: Series[int] = pa.Field(ge=0)  # px, in the parent at the working resolution
     left: Series[int] = pa.Field(ge=0)
-    offset: Series[int] = pa.Field(ge=0)
+    offset: Series[int] = pa.Field(ge=0)  # in linear.npy, and of the label in targets.npy
+    plain: Series[int] = pa.Field(ge=0)  # in plain.npy
     height: Series[int] = pa.Field(ge=1)
     width: Series[int] = pa.Field(ge=1)
+    low: Series[float]  # of the preset's curve at this picture: what becomes 0, `level` and 1
+    middle: Series[float]
+    high: Series[float]
+    level: Series[float]
 
     patient_in_one_split = one_split_a_patient
 
 
 class Track(Table):
-    """What a model of one track learns from: inputs.npy and targets.npy share these offsets (noise: one store for both)."""
+    """What a model of one track learns to give: pictures in targets.npy. On track enhanced, `Regions` tells how its inputs come about."""
 
     image: Series[str] = pa.Field(unique=True)
     patient: Series[str]
@@ -130,7 +139,7 @@ class History(Table):
 
 
 class Scores(Table):
-    """One row an image, condition and method; `setting` is what was tuned on val ("" where nothing is)."""
+    """One row per image, condition and method, against the truth; `setting` is what was tuned on val ("" where nothing is)."""
 
     method: Series[str]
     track: Series[str] = pa.Field(isin=TRACKS)
@@ -144,6 +153,8 @@ class Scores(Table):
     mse: Series[float] = pa.Field(ge=0)
     ms_ssim: Series[float] = pa.Field(ge=0, le=1)
     edges: Series[float] = pa.Field(ge=-1, le=1)  # edge preservation index
+    label_psnr: Series[float] = pa.Field(nullable=True)  # dB, agreement with Real-ESRGAN's label; null on track noise, which has none
+    label_ssim: Series[float] = pa.Field(nullable=True, ge=-1, le=1)
 
 
 class Examined(Table):
@@ -217,6 +228,8 @@ class Ranking(Table):
     gain_ssim: Series[float]
     gain_ssim_low: Series[float]
     gain_ssim_high: Series[float]
+    label_psnr: Series[float] = pa.Field(nullable=True)  # dB, mean agreement with Real-ESRGAN's labels; null on track noise
+    label_ssim: Series[float] = pa.Field(nullable=True)
 
 
 class Differences(Table):

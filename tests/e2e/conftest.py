@@ -67,7 +67,7 @@ def small_params() -> dict[str, object]:
         "inbox": content["datasets"]["inbox"],
     }
     content["machine"] = {"device": "cpu", "threads": 1}
-    content["enhance"] = {"presets": ["identity", "clahe"], "images": {"train": 1, "val": 1, "test": 1}, "region": 32}
+    content["enhance"] = {"presets": [0, 7], "noise": "before", "images": {"train": 1, "val": 1, "test": 1}, "region": 32}
     content["label"] |= {"tile": 64, "overlap": 32}
     content["train"] |= {"batch": 4, "patch": 32, "warmup": 2, "validate_every": 10, "checkpoint_every": 0.01}
     content["models"] = {name: content["models"][name] | {"steps": 20} for name in ("dncnn", "dncnn_enhanced")}

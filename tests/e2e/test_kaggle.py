@@ -68,7 +68,7 @@ def small_full() -> dict[str, object]:
     content = yaml.safe_load((ROOT / "profiles" / "full.yaml").read_text()) | {"seed": 0}  # few patients: a seed that fills all splits
     content["machine"] = {"device": "cpu", "threads": 1}
     content["ingest"]["size"] = 64
-    content["enhance"] = {"presets": ["identity", "clahe"], "images": {"train": 1, "val": 1, "test": 1}, "region": 32}
+    content["enhance"] = {"presets": [0, 7], "noise": "before", "images": {"train": 1, "val": 1, "test": 1}, "region": 32}
     content["label"] |= {"tile": 64, "overlap": 32}
     content["train"] |= {"batch": 4, "patch": 32, "warmup": 2, "validate_every": 10, "precision": "fp32"}
     for section, names in (("models", ("dncnn", "dncnn_enhanced")), ("protocols", ("c_dncnn",))):

@@ -1,8 +1,11 @@
+import math
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
+
+from xraydenoise import contracts
 
 # dB above the noisy picture of each method, by track: what every made-up score below follows
 LIFTS = {
@@ -28,8 +31,10 @@ def make_scores() -> Callable[..., pd.DataFrame]:
                             setting = "size=5" if method == "median" else ""
                             patient = f"{split}-{number // 2}"
                             quality = {"psnr": psnr, "ssim": psnr / 50, "mse": 10 ** (-psnr / 10), "ms_ssim": psnr / 45, "edges": 0.5}
-                            rows.append((method, track, condition, split, f"{patient}-{number}", patient, setting, *quality.values()))
-        columns = ["method", "track", "condition", "split", "image", "patient", "setting", "psnr", "ssim", "mse", "ms_ssim", "edges"]
-        return pd.DataFrame(rows, columns=columns)
+                            label = (psnr - 3, 0.5) if track == "enhanced" else (math.nan, math.nan)
+                            rows.append(
+                                (method, track, condition, split, f"{patient}-{number}", patient, setting, *quality.values(), *label)
+                            )
+        return pd.DataFrame(rows, columns=list(contracts.Scores.to_schema().columns))
 
     return make

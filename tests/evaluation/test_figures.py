@@ -23,7 +23,7 @@ def examples() -> list[figures.Example]:
 
 def test_pictures_of_mixed_sizes_are_drawn_with_the_same_bytes_each_time(examples: list[figures.Example], tmp_path: Path) -> None:
     for name in ("first.png", "second.png"):
-        figures.pictures(examples, "truth", "Track noise, gaussian_20", tmp_path / name)
+        figures.pictures(examples, "Track noise, gaussian_20", tmp_path / name)
     assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()
     drawn = cv2.imread(str(tmp_path / "first.png"))
     assert drawn.shape[1] > drawn.shape[0]
@@ -31,7 +31,7 @@ def test_pictures_of_mixed_sizes_are_drawn_with_the_same_bytes_each_time(example
 
 
 def test_no_program_and_no_date_stand_in_a_figure(examples: list[figures.Example], tmp_path: Path) -> None:
-    figures.pictures(examples[:1], "truth", "one", tmp_path / "one.png")
+    figures.pictures(examples[:1], "one", tmp_path / "one.png")
     assert b"tEXt" not in (tmp_path / "one.png").read_bytes()
     assert b"tIME" not in (tmp_path / "one.png").read_bytes()
 

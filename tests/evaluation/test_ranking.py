@@ -128,7 +128,8 @@ def test_the_table_fits_a_terminal_and_stars_the_chosen(make_scores: Scores) -> 
     assert "track noise: 12 test images of 6 patients, mean over conditions\n" in text
     before, enhanced = text.split("track enhanced: ")
     assert "not quality" not in before
-    assert "agreement with Real-ESRGAN labels, not quality" in enhanced.splitlines()[1]
+    assert "agreement with Real-ESRGAN's labels, not quality" in enhanced.splitlines()[1]
+    assert enhanced.splitlines()[2].endswith("label, dB")
     assert next(line for line in lines if " large " in line).endswith("0.250")
     assert [line.split()[0] for line in lines[2:6]] == ["*", "small", "median", "noisy"]
 
@@ -173,3 +174,18 @@ def test_the_table_blames_few_patients_only_where_they_are_few(make_scores: Scor
     text = ranking.table(ranked, MODELS, {}, ties, small=["enhanced"])
     assert "  not told apart from large on test: all others\n" in text
     assert "  not told apart from large_enhanced on test: all others, as test has too few patients\n" in text
+
+
+def test_agreement_with_labels_stands_beside_the_rest_and_ranks_nothing(make_scores: Scores) -> None:
+    scores = make_scores()
+    enhanced = scores["track"] == "enhanced"
+    flattered = scores.assign(label_psnr=scores["label_psnr"].where(scores["method"] != "noisy", 90.0).where(enhanced))
+    ranked = ranking.rank(flattered, CONFIG, 0)
+    assert ranked.loc[ranked["track"] == "noise", ["label_psnr", "label_ssim"]].isna().all(axis=None)
+    rows = ranking.on_test(ranked).query("track == 'enhanced'").set_index("method")
+    assert rows.loc["noisy", "label_psnr"] == 90
+    assert list(rows.index) == ["large_enhanced", "median", "noisy"]
+    assert rows["label_ssim"].eq(0.5).all()
+    pd.testing.assert_frame_equal(
+        ranked.drop(columns=["label_psnr", "label_ssim"]), ranking.rank(scores, CONFIG, 0).drop(columns=["label_psnr", "label_ssim"])
+    )

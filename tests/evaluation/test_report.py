@@ -21,18 +21,25 @@ def write(make_scores: Callable[..., pd.DataFrame]) -> Write:
         best = ranking.best(ranked, ["small", "large", "large_enhanced"])
         figures = {"noise": ["gain-noise.png"], "enhanced": ["gain-enhanced.png"]}
         cost = report.Section("Cost", "Of the networks.", pd.DataFrame({"method": ["large"], "parameters": ["128500"]}))
-        return report.report(ranked, scores, images, "0123abcd", best, config, figures, [cost])
+        return report.report(ranked, scores, images, "0123abcd", best, ["noise"], config, figures, [cost])
 
     return write
 
 
 def test_the_tracks_stand_apart_and_the_enhanced_one_says_what_it_measures(write: Write) -> None:
     noise, enhanced = write(6).split("## Track noise")[1].split("## Track enhanced")
-    assert "agreement with Real-ESRGAN labels, not quality" in enhanced
-    assert "Real-ESRGAN" not in noise
+    assert "agreement with these labels, which is not quality" in enhanced
+    assert "label, PSNR in dB" in enhanced
+    assert "label" not in noise
     assert "large_enhanced" not in noise
     assert "(gain-noise.png)" in noise
     assert "(gain-enhanced.png)" in enhanced
+
+
+def test_each_track_says_whether_its_best_model_may_become_champion(write: Write) -> None:
+    noise, enhanced = write(6).split("## Track noise")[1].split("## Track enhanced")
+    assert "It may become champion." in noise
+    assert "It cannot become champion, as gate.tracks in params.yaml does not name this track." in enhanced
 
 
 def test_the_chosen_model_the_tuned_settings_and_the_licences_are_told(write: Write) -> None:

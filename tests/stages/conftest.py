@@ -19,13 +19,33 @@ from xraydenoise.stages import baseline, compare, evaluate
 
 SAMPLE = Path(__file__).parents[2] / "profiles/sample.yaml"
 LABELS = ("clear", "opacity", None, "clear", None, "opacity")  # of the patients of `tracks`
-SIGMAS = {"noise": {"gaussian_05": 0.05, "gaussian_20": 0.2}, "enhanced": {"system_a": 0.1}}
+SIGMAS = {"noise": {"gaussian_05": 0.05, "gaussian_20": 0.2}, "enhanced": {"quantum_1000": 0.1}}
 
 
 def smooth(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """A picture (H, W) of slow waves in [0.1, 0.9], so that there is something to denoise."""
     down, right = np.mgrid[:height, :width] / 8
     return (0.5 + 0.4 * np.sin(down + rng.uniform(0, 6)) * np.sin(right + rng.uniform(0, 6))).astype(np.float32)
+
+
+def track(folder: Path, rows: list[dict[str, object]], pictures: list[np.ndarray]) -> None:
+    """A track as the stages before degrade leave it; on track enhanced with labels a little paler than the truth, `pictures`."""
+    folder.mkdir(parents=True)
+    enhanced = folder.name == "enhanced"
+    with store.Writer(folder / "targets.npy") as targets:
+        for row, pixels in zip(rows, pictures, strict=True):
+            row |= {"offset": targets.append(0.9 * pixels + 0.05 if enhanced else pixels)}
+            row |= {"height": pixels.shape[0], "width": pixels.shape[1]}
+    contracts.write(pd.DataFrame(rows), folder / "manifest.parquet", contracts.Track)
+    if enhanced:
+        with store.Writer(folder / "plain.npy") as plain, store.Writer(folder / "linear.npy", np.float32) as linear:
+            for pixels in pictures:
+                plain.append(pixels)
+                linear.append(pixels)
+        curve = {"low": 0.0, "middle": 0.5, "high": 1.0, "level": 0.5}  # changes nothing
+        facts = {"preset": 0, "noise": "before", "top": 0, "left": 0, **curve}
+        regions = [row | facts | {"parent": str(row["image"]).replace("enhanced", "noise"), "plain": row["offset"]} for row in rows]
+        contracts.write(pd.DataFrame(regions), folder / "regions.parquet", contracts.Regions)
 
 
 @pytest.fixture
@@ -38,18 +58,15 @@ def degraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def degrade(root: Path) -> None:
     rng = np.random.default_rng(0)
-    for track, sigmas in SIGMAS.items():
-        learnt, drawn = root / "artifacts/tracks" / track, root / "artifacts/degrade" / track
-        learnt.mkdir(parents=True)
+    for name, sigmas in SIGMAS.items():
+        drawn = root / "artifacts/degrade" / name
         drawn.mkdir(parents=True)
         rows, clean = [], []
-        with store.Writer(learnt / "targets.npy") as targets:
-            for number in range(24):
-                split, size = ("val", (32, 40)) if number < 12 else ("test", (40, 32))
-                clean.append(smooth(rng, *size))
-                place = {"label": None, "offset": targets.append(clean[-1]), "height": size[0], "width": size[1]}
-                rows.append({"image": f"{track}{number:04d}", "patient": f"patient{number // 2}", "split": split, **place})
-        contracts.write(pd.DataFrame(rows), learnt / "manifest.parquet", contracts.Track)
+        for number in range(24):
+            split, size = ("val", (32, 40)) if number < 12 else ("test", (40, 32))
+            clean.append(smooth(rng, *size))
+            rows.append({"image": f"{name}{number:04d}", "patient": f"patient{number // 2}", "split": split, "label": None})
+        track(root / "artifacts/tracks" / name, rows, clean)
         noisy = []
         for condition, sigma in sigmas.items():
             with store.Writer(drawn / f"{condition}.npy") as pixels:
@@ -175,7 +192,7 @@ def describe(root: Path) -> None:
     label, why = np.full((8, 8), 30000, np.uint16), "added .05 is over .035"
     worst.save(labelled / "worst.npz", [worst.Pair("enhanced0001", why, label, label + 99)])
     numbers = dict.fromkeys([name for name in audit.Audit.to_schema().columns if name not in ("image", "preset", "vetoed", "reason")], 0.5)
-    audited = pd.DataFrame([{"image": "enhanced0001", "preset": "dark", "vetoed": True, "reason": why, **numbers}])
+    audited = pd.DataFrame([{"image": "enhanced0001", "preset": 7, "vetoed": True, "reason": why, **numbers}])
     contracts.write(audited, labelled / "audit.csv", audit.Audit)
     (protocols / "c.md").write_text("# Protocol C\n")
 
@@ -204,22 +221,14 @@ def tracks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of its own, the current folder, as ingest and label leave it: both tracks, six patients, two pictures of each."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
-    for track in contracts.TRACKS:
-        folder = tmp_path / "artifacts/tracks" / track
-        folder.mkdir(parents=True)
-        rows = []
-        with store.Writer(folder / "targets.npy") as targets:
-            for number in range(12):
-                patient, size = number // 2, ((32, 40), (40, 32))[number % 2]
-                split = ("train", "train", "train", "val", "val", "test")[patient]
-                place = {"label": LABELS[patient], "offset": targets.append(smooth(rng, *size)), "height": size[0], "width": size[1]}
-                rows.append({"image": f"{track}{number:04d}", "patient": f"patient{patient}", "split": split, **place})
-        contracts.write(pd.DataFrame(rows), folder / "manifest.parquet", contracts.Track)
-        if track == "enhanced":
-            pixels = store.open_store(folder / "targets.npy")
-            with store.Writer(folder / "inputs.npy") as inputs:
-                for row in rows:
-                    inputs.append(store.read(pixels, row["offset"], row["height"], row["width"]) ** 0.8)
+    for name in contracts.TRACKS:
+        rows, pictures = [], []
+        for number in range(12):
+            patient = number // 2
+            split = ("train", "train", "train", "val", "val", "test")[patient]
+            pictures.append(smooth(rng, *((32, 40), (40, 32))[number % 2]))
+            rows.append({"image": f"{name}{number:04d}", "patient": f"patient{patient}", "split": split, "label": LABELS[patient]})
+        track(tmp_path / "artifacts/tracks" / name, rows, pictures)
     return tmp_path
 
 

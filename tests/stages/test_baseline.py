@@ -22,7 +22,7 @@ def settings(name: str) -> dict[tuple[str, str], str]:
 def test_the_median_filter_is_tuned_for_each_condition_of_both_tracks(small: Small) -> None:
     baseline.run(small(), "median")
     chosen = settings("median")
-    assert set(chosen) == {("noise", "gaussian_05"), ("noise", "gaussian_20"), ("enhanced", "system_a")}
+    assert set(chosen) == {("noise", "gaussian_05"), ("noise", "gaussian_20"), ("enhanced", "quantum_1000")}
     assert chosen["noise", "gaussian_05"] < chosen["noise", "gaussian_20"]  # less noise, smaller window
 
 

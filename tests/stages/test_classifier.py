@@ -56,8 +56,8 @@ def test_pictures_are_numbered_by_these_classes_and_unknown_without_a_label(trac
     pictures, _ = train.pictures(Path("artifacts/tracks/noise"), CPU, ["clear", "opacity"])
     labels = contracts.read(MANIFEST, contracts.Track).set_index("image")["label"]
     expected = {"clear": 0, "opacity": 1}
-    assert list(pictures.labels) == [expected.get(labels[image], UNKNOWN) for image in pictures.images]
-    assert set(pictures.labels) == {0, 1, UNKNOWN}
+    assert pictures.labels.tolist() == [expected.get(labels[image], UNKNOWN) for image in pictures.images]
+    assert set(pictures.labels.tolist()) == {0, 1, UNKNOWN}
 
 
 def test_a_second_run_writes_the_same_bytes_and_another_seed_others(run) -> None:

@@ -17,7 +17,7 @@ def test_everything_that_is_promised_is_written(scored: Params) -> None:
     compare.run(scored)
     found = sorted(path.name for path in Path("artifacts/compare").iterdir())
     figures = ["gain-enhanced.png", "gain-noise.png"]
-    figures += ["pictures-enhanced-system_a.png", "pictures-noise-gaussian_05.png", "pictures-noise-gaussian_20.png"]
+    figures += ["pictures-enhanced-quantum_1000.png", "pictures-noise-gaussian_05.png", "pictures-noise-gaussian_20.png"]
     figures += ["curves-gaussian.png", "curves-quantum.png"]
     tables = ["cost", "curves", "detectability", "differences", "gain", "groups", "ranking", "spectra"]
     files = ["ranking.md", "ranking.parquet", "report.html", "report.md", *(f"{name}.csv" for name in tables)]
@@ -71,7 +71,7 @@ def test_the_table_is_printed_with_the_timings_of_this_machine(scored: Params, c
     compare.run(scored)
     text = capsys.readouterr().out
     assert "track noise: 12 test images of 6 patients" in text
-    assert "agreement with Real-ESRGAN labels, not quality" in text
+    assert "agreement with Real-ESRGAN's labels, not quality" in text
     assert "* chosen on val" in text
     assert "seconds" not in Path("artifacts/compare/report.md").read_text(encoding="utf-8")
 
@@ -79,7 +79,7 @@ def test_the_table_is_printed_with_the_timings_of_this_machine(scored: Params, c
 def test_a_track_without_a_model_is_compared_by_its_baselines(scored: Params) -> None:
     models = {name: model for name, model in scored.models.items() if model.track == "noise"}
     compare.run(scored.model_copy(update={"models": models}))
-    assert Path("artifacts/compare/pictures-enhanced-system_a.png").exists()
+    assert Path("artifacts/compare/pictures-enhanced-quantum_1000.png").exists()
 
 
 def test_methods_scored_on_other_pictures_are_refused(scored: Params) -> None:

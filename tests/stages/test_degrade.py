@@ -18,6 +18,7 @@ CONDITIONS: dict[str, Noise] = {
     "free": Gaussian(kind="gaussian", mean=0.0, sigma=0.2, clip=False),
 }
 OUT = Path("artifacts/degrade")
+REGIONS = Path("artifacts/tracks/enhanced/regions.parquet")
 
 
 @pytest.fixture
@@ -58,15 +59,35 @@ def test_clipped_noise_lies_in_a_uint16_store_and_free_noise_leaves_the_scale(ru
     assert free.max() > 1
 
 
-@pytest.mark.parametrize(("track", "source"), [("noise", "targets.npy"), ("enhanced", "inputs.npy")])
-def test_noise_is_added_to_the_tracks_inputs_with_the_seed_of_the_manifest(track, source, run) -> None:
-    manifest = run(track)
+def drawn(track: str, manifest: pd.DataFrame, pixels: str, condition: str) -> tuple[np.ndarray, np.ndarray]:
+    """The stored noisy picture of the last image, and what the condition makes of `pixels` with the seed of the manifest."""
     row = held_out(track).iloc[-1]
-    clean = store.read(store.open_store(Path("artifacts/tracks", track, source)), row["offset"], row["height"], row["width"])
-    seed = int(manifest["seed"][(manifest["image"] == row["image"]) & (manifest["condition"] == "free")].iloc[0])
-    assert seed == draw_seed(params.load(SAMPLE).seed, row["image"], "free")
-    expected = CONDITIONS["free"](torch.from_numpy(clean)[None, None], torch.Generator().manual_seed(seed))
-    np.testing.assert_array_equal(noisy(track, manifest, row["image"], "free"), expected[0, 0].numpy())
+    clean = store.read(store.open_store(Path("artifacts/tracks", track, pixels)), row["offset"], row["height"], row["width"])
+    seed = int(manifest["seed"][(manifest["image"] == row["image"]) & (manifest["condition"] == condition)].iloc[0])
+    assert seed == draw_seed(params.load(SAMPLE).seed, row["image"], condition)
+    expected = CONDITIONS[condition](torch.from_numpy(clean)[None, None], torch.Generator().manual_seed(seed))
+    return noisy(track, manifest, row["image"], condition), expected[0, 0].numpy()
+
+
+def test_noise_is_added_to_the_tracks_pictures_with_the_seed_of_the_manifest(run) -> None:
+    found, expected = drawn("noise", run("noise"), "targets.npy", "free")
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_on_track_enhanced_noise_is_added_to_the_plain_picture_and_the_preset_sees_it(run) -> None:
+    found, expected = drawn("enhanced", run("enhanced"), "plain.npy", "free")  # the fixture's preset changes nothing, but it saturates
+    np.testing.assert_allclose(found, expected.clip(0, 1), atol=1e-4)
+    assert expected.min() < 0
+
+
+def test_noise_after_the_enhancement_is_added_to_the_truth(run) -> None:
+    regions = contracts.read(REGIONS, contracts.Regions)
+    contracts.write(regions.assign(noise="after", high=2.0), REGIONS, contracts.Regions)  # a curve that darkens what is bright
+    found, expected = drawn("enhanced", run("enhanced"), "linear.npy", "free")
+    row = held_out("enhanced").iloc[-1]
+    linear = store.read(store.open_store(REGIONS.with_name("linear.npy")), row["offset"], row["height"], row["width"])
+    darkened = np.where(linear > 0.5, 0.5 + (linear - 0.5) / 3, linear)
+    np.testing.assert_allclose(found, expected - linear + darkened, atol=1e-5)
 
 
 def test_a_second_run_writes_the_same_bytes(run) -> None:

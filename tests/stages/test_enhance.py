@@ -5,14 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xraydenoise import contracts, params
+from xraydenoise import contracts, enhancement, params
 from xraydenoise.data import store
 from xraydenoise.enhancement import EnhanceConfig
-from xraydenoise.enhancement import enhance as apply
-from xraydenoise.stages import enhance
+from xraydenoise.stages import enhance, tracks
 
 SAMPLE = Path(__file__).parents[2] / "profiles/sample.yaml"
-OUT = Path("artifacts/enhance")
+OUT = Path("artifacts/tracks/enhanced")
+WRITTEN = ("regions.parquet", "plain.npy", "linear.npy")
 
 
 @pytest.fixture
@@ -20,30 +20,33 @@ def run(tracks: Path) -> Callable[..., pd.DataFrame]:
     """Runs the stage on six patients with two pictures each; the manifest it leaves."""
     sample = params.load(SAMPLE)
 
-    def run(seed: int = 1, region: int = 32, train: int = 9, presets: tuple[str, ...] = ("identity", "clahe")) -> pd.DataFrame:
+    def run(seed: int = 1, region: int = 32, train: int = 9, presets: tuple[int, ...] = (0, 7)) -> pd.DataFrame:
         images = {"train": train, "val": 9, "test": 9}
-        config = EnhanceConfig.model_validate({"presets": presets, "images": images, "region": region})
+        config = EnhanceConfig.model_validate({"presets": presets, "images": images, "region": region, "noise": "both"})
         enhance.run(sample.model_copy(update={"enhance": config, "seed": seed}))
-        return contracts.read(OUT / "manifest.parquet", contracts.Regions)
+        return contracts.read(OUT / "regions.parquet", contracts.Regions)
 
     return run
 
 
-def pixels(row: pd.Series) -> np.ndarray:
-    return store.read(store.open_store(OUT / "pixels.npy"), row["offset"], row["height"], row["width"])
+def whole(row: pd.Series) -> np.ndarray:
+    """The plain picture that a region was cut from."""
+    noise = contracts.read(Path("artifacts/tracks/noise/manifest.parquet"), contracts.Track).set_index("image")
+    pixels = store.open_store(Path("artifacts/tracks/noise/targets.npy"))
+    return store.read(pixels, *noise.loc[row["parent"], ["offset", "height", "width"]])
 
 
-def test_each_region_is_cut_from_the_enhanced_whole_at_the_same_place_for_all_presets(run) -> None:
+def test_each_region_is_cut_from_the_whole_picture_at_the_same_place_for_all_presets(run) -> None:
     manifest = run()
     noise = contracts.read(Path("artifacts/tracks/noise/manifest.parquet"), contracts.Track).set_index("image")
     assert len(manifest) == 2 * len(noise)
     for _, row in manifest.iterrows():
-        parent = noise.loc[row["parent"]]
-        whole = store.read(
-            store.open_store(Path("artifacts/tracks/noise/targets.npy")), parent["offset"], parent["height"], parent["width"]
-        )
-        expected = apply(whole, row["preset"])[row["top"] : row["top"] + 32, row["left"] : row["left"] + 32]
-        np.testing.assert_allclose(pixels(row), expected, atol=1e-5)
+        parent, place = noise.loc[row["parent"]], (slice(row["top"], row["top"] + 32), slice(row["left"], row["left"] + 32))
+        expected = enhancement.enhance(whole(row), row["preset"])[place]
+        linear, plain = (store.open_store(OUT / name) for name in ("linear.npy", "plain.npy"))
+        np.testing.assert_allclose(tracks.truth(linear, row.to_dict()), expected, atol=1e-5)
+        np.testing.assert_allclose(store.read(plain, row["plain"], row["height"], row["width"]), whole(row)[place], atol=1e-5)
+        assert row["noise"] == "both"
         assert row["image"] == f"{row['parent']}-{row['preset']}"
         assert (row["patient"], row["split"]) == (parent["patient"], parent["split"])
         assert row["label"] == parent["label"] or (pd.isna(row["label"]) and pd.isna(parent["label"]))
@@ -60,8 +63,8 @@ def test_few_pictures_show_every_patient_before_one_twice(run) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_another_choice(run) -> None:
-    first = run(train=3), (OUT / "pixels.npy").read_bytes(), (OUT / "manifest.parquet").read_bytes()
-    again = run(train=3), (OUT / "pixels.npy").read_bytes(), (OUT / "manifest.parquet").read_bytes()
+    first = run(train=3), *written()
+    again = run(train=3), *written()
     assert first[1:] == again[1:]
     assert any(set(run(seed=seed, train=3)["image"]) != set(first[0]["image"]) for seed in range(2, 6))
 
@@ -72,11 +75,14 @@ def test_a_picture_smaller_than_the_region_is_kept_whole(run) -> None:
     assert (manifest[["top", "left"]] == 0).all().all()
 
 
-def test_what_an_earlier_run_left_is_gone(run) -> None:
-    OUT.mkdir(parents=True)
-    (OUT / "old.npy").touch()
+def test_what_stage_label_made_stays_as_dvc_decides_over_it(run) -> None:
+    left = (OUT / "targets.npy").read_bytes()
     run()
-    assert sorted(path.name for path in OUT.iterdir()) == ["manifest.parquet", "pixels.npy"]
+    assert (OUT / "targets.npy").read_bytes() == left
+
+
+def written() -> list[bytes]:
+    return [(OUT / name).read_bytes() for name in WRITTEN]
 
 
 @pytest.mark.parametrize("seed", range(5))

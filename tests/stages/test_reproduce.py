@@ -7,7 +7,8 @@ import torch
 
 from xraydenoise import contracts, params, protocols
 from xraydenoise.data import store
-from xraydenoise.stages import reproduce
+from xraydenoise.noise import draw_seed
+from xraydenoise.stages import reproduce, train
 
 SAMPLE = Path(__file__).parents[2] / "profiles/sample.yaml"
 NETWORK = {"kind": "dncnn", "channels": 4, "depth": 3, "unshuffle": 2, "batch_norm": True}
@@ -21,11 +22,11 @@ def short(tracks: Path) -> params.Params:
     whole = params.load(SAMPLE)
     Path("artifacts/classifier").mkdir(parents=True)
     Path("artifacts/classifier/config.json").write_text(json.dumps({"classes": [], "channels": 4}))
-    train = whole.train.model_copy(update={"batch": 2, "patch": 16, "warmup": 2, "validate_every": 3, "precision": "fp32"})
+    settings = whole.train.model_copy(update={"batch": 2, "patch": 16, "warmup": 2, "validate_every": 3, "precision": "fp32"})
     entries = {
         name: protocols.Learner.model_validate(LEARNER | {"conditions": TWO, "each": name == "c_each"}) for name in ("c_each", "c_one")
     }
-    return whole.model_copy(update={"train": train, "protocols": entries})
+    return whole.model_copy(update={"train": settings, "protocols": entries})
 
 
 def test_one_network_a_condition_is_scored_on_every_test_picture_by_every_metric(short: params.Params) -> None:
@@ -72,6 +73,20 @@ def test_pictures_become_whole_squares_by_area(tracks: Path) -> None:
 
 def test_a_protocol_without_a_size_takes_the_track_as_it_is(tracks: Path) -> None:
     assert reproduce.pictures(protocols.load("a"), Path("work/squares")) == Path("artifacts/tracks/enhanced")
+
+
+def test_system_as_noise_joins_after_the_enhancement_whatever_the_params_say(tracks: Path) -> None:
+    """The fixture's regions have noise before the enhancement, where preset 7 amplifies it; the authors' draw is of the enhanced picture."""
+    protocol, folder = protocols.load("a"), Path("artifacts/tracks/enhanced")
+    regions = contracts.read(folder / "regions.parquet", contracts.Regions)
+    contracts.write(regions.assign(preset=7), folder / "regions.parquet", contracts.Regions)
+    drawn = reproduce.Drawn(protocol, "a", folder, 3, "test")
+    for row, found in zip(drawn.rows.to_dict("records"), drawn.noisy("system_a"), strict=True):
+        generator = torch.Generator().manual_seed(draw_seed(3, row["image"], "protocol a system_a"))
+        truth = torch.from_numpy(drawn.track.truth(row))[None, None]
+        np.testing.assert_allclose(found, protocol.conditions["system_a"](truth, generator)[0, 0].numpy(), atol=1e-6)
+    learnt, _ = train.pictures(folder, torch.device("cpu"), [], protocol.position)
+    assert learnt.enhanced.position == "after"
 
 
 def test_noise_is_drawn_by_seed_image_protocol_and_condition(tracks: Path) -> None:

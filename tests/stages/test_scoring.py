@@ -37,6 +37,24 @@ def test_the_scores_are_those_of_the_stored_pictures(degraded: Path) -> None:
         assert scores.loc[(row["condition"], row["image"]), "psnr"] == pytest.approx(expected.psnr)
 
 
+def test_on_track_enhanced_scores_are_against_the_truth_and_agreement_against_the_label(degraded: Path) -> None:
+    scoring.score("same", [scoring.Track("enhanced")], lambda _track, _condition, noisy: noisy, {}, 2, 2, "cpu")
+    scores = contracts.read(Path("artifacts/evaluate/same/scores.parquet"), contracts.Scores).set_index(["condition", "image"])
+    track = scoring.Track("enhanced")
+    for row in track.rows.iloc[::7].to_dict("records"):
+        noisy, truth = track.pair(row)
+        label = track.label(row)
+        found = scores.loc[(row["condition"], row["image"])]
+        assert np.abs(label - (0.9 * truth + 0.05)).max() < 1e-4  # as the fixture made it
+        assert found["psnr"] == pytest.approx(metrics.psnr(noisy, truth))
+        assert found["label_psnr"] == pytest.approx(metrics.psnr(noisy, label))
+        assert found["label_ssim"] == pytest.approx(metrics.ssim(noisy, label))
+
+
+def test_on_track_noise_there_is_no_label_to_agree_with(degraded: Path) -> None:
+    assert score()[["label_psnr", "label_ssim"]].isna().all(axis=None)
+
+
 def test_kept_pictures_show_different_patients_and_are_the_same_for_every_method(degraded: Path) -> None:
     score()
     score("same", lambda _track, _condition, noisy: noisy)

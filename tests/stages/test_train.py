@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter
 
 from xraydenoise import contracts, models, params
 from xraydenoise.stages import classifier, train
+from xraydenoise.stages.tracks import Track as TrackOnDisk
 from xraydenoise.training.classifier import ClassifierConfig
 from xraydenoise.training.objectives import ObjectiveConfig
 
@@ -119,7 +121,7 @@ def test_a_checkpoint_of_another_recipe_is_not_taken(change, short) -> None:
     if change == "seed":
         whole = whole.model_copy(update={"seed": 8})
     elif change == "mixture":
-        whole = whole.model_copy(update={"mixtures": whole.mixtures | {"blind": whole.mixtures["system_a"]}})
+        whole = whole.model_copy(update={"mixtures": whole.mixtures | {"blind": whole.mixtures["low_dose"]}})
     elif change == "objective":
         whole = with_objective(whole, kind="l1")
     else:
@@ -205,3 +207,18 @@ def test_a_run_killed_half_way_ends_with_the_very_bytes_of_an_uninterrupted_one(
     monkeypatch.chdir(tmp_path / "uninterrupted")
     train.run(params.load(), "dncnn")
     assert outputs("dncnn", tracks) == outputs("dncnn")
+
+
+def test_the_input_of_each_enhanced_picture_is_its_own_through_its_own_curve(tracks: Path) -> None:
+    folder = Path("artifacts/tracks/enhanced")
+    regions = contracts.read(folder / "regions.parquet", contracts.Regions)
+    levels = np.linspace(0.2, 0.8, len(regions))  # another curve for each, and presets by turns
+    changed = regions.assign(level=levels, preset=[0, 7] * (len(regions) // 2)).sample(frac=1, random_state=0)
+    contracts.write(changed, folder / "regions.parquet", contracts.Regions)
+    on_disk = TrackOnDisk(folder)
+    rows = on_disk.rows.set_index("image", drop=False).to_dict("index")
+    for pictures in train.pictures(folder, torch.device("cpu"), []):
+        for number, image in enumerate(pictures.images):
+            for noise in (lambda clean: clean, lambda clean: clean**2):
+                found = pictures.noisy(torch.tensor([number]), pictures.whole(number), noise)[0, 0].numpy()
+                np.testing.assert_allclose(found, on_disk.noisy(rows[image], noise), atol=1e-5)

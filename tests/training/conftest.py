@@ -3,6 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from xraydenoise.noise.gaussian import Config as Gaussian
 from xraydenoise.training import TrainConfig
@@ -24,8 +25,20 @@ def pictures() -> Pictures:
     down, right = np.mgrid[:40, :48] / 8
     waves = [0.5 + 0.4 * np.sin(down + rng.uniform(0, 6)) * np.sin(right + rng.uniform(0, 6)) for _ in range(6)]
     store = torch.from_numpy(np.rint(np.stack(waves) * 65535).astype(np.uint16).view(np.int16).ravel())
-    places = [number * 1920 for number in range(6)]
-    return Pictures([f"wave{number}" for number in range(6)], places, [40] * 6, [48] * 6, store, store, [UNKNOWN] * 6)
+    sizes = [(40, 48)] * 6
+    return resident([f"wave{number}" for number in range(6)], sizes, store, [UNKNOWN] * 6)
+
+
+def resident(images: list[str], sizes: list[tuple[int, int]], store: Tensor, labels: list[int]) -> Pictures:
+    """Pictures of these sizes (height, width), one behind the other in a flat int16 store."""
+    height, width = torch.tensor(sizes, dtype=torch.int64).reshape(-1, 2).T
+    offset = torch.cumsum(height * width, 0) - height * width
+    return Pictures(images, offset, height, width, store, torch.tensor(labels), enhanced=None)
+
+
+@pytest.fixture
+def pictures_of() -> Callable[..., Pictures]:
+    return resident
 
 
 @pytest.fixture

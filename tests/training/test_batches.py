@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ from torch import Tensor
 
 from xraydenoise.noise import Noise
 from xraydenoise.noise.gaussian import Config as Gaussian
-from xraydenoise.training.batches import Batches, Pictures, validation
+from xraydenoise.training.batches import Batches, Enhanced, Pictures, validation
 from xraydenoise.training.objectives import UNKNOWN
 
 
@@ -19,14 +20,41 @@ def shift(mean: float) -> Gaussian:
 NONE = shift(0.0)
 
 
+class Doubled(Noise):
+    """Not a noise: every pixel is doubled."""
+
+    def degrade(self, clean: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002  the noises' own signature
+        return 2 * clean
+
+
+SIZES = [(20, 31), (16, 16), (40, 17)]
+
+
 @pytest.fixture
-def numbered() -> Pictures:
+def numbered(pictures_of: Callable[..., Pictures]) -> Pictures:
     """Pictures of several sizes whose every pixel is another number: its place in the store."""
-    sizes = [(20, 31), (16, 16), (40, 17)]
-    offset = np.cumsum([0] + [height * width for height, width in sizes]).tolist()
-    store = torch.arange(offset[-1], dtype=torch.int16)
-    heights, widths = ([size[side] for size in sizes] for side in (0, 1))
-    return Pictures(["a", "b", "c"], offset[:-1], heights, widths, store, store, labels=[7, UNKNOWN, 9])
+    store = torch.arange(sum(height * width for height, width in SIZES), dtype=torch.int16)
+    return pictures_of(["a", "b", "c"], SIZES, store, [7, UNKNOWN, 9])
+
+
+def enhanced(pictures: Pictures, position: str) -> Pictures:
+    """`pictures` on track enhanced: plain pictures of 30000 that lie in their store in another order, and linear ones of half as much.
+
+    The presets double every band, and their curves change nothing.
+    """
+    sizes = pictures.height * pictures.width
+    flat = torch.full((int(sizes.sum()),), 30000, dtype=torch.int16)
+    return replace(
+        pictures,
+        enhanced=Enhanced(
+            linear=torch.full(flat.shape, 15000 / 65535),
+            plain=flat,
+            offset=sizes.flip(0).cumsum(0).flip(0) - sizes,
+            gains=torch.full((len(sizes), 8), 2.0),
+            curves=torch.tensor([[0.0, 0.5, 1.0, 0.5]]).repeat(len(sizes), 1),
+            position=position,
+        ),
+    )
 
 
 def places(batch: Tensor) -> np.ndarray:
@@ -38,10 +66,9 @@ def test_every_crop_is_a_square_of_one_picture_in_one_of_eight_symmetries(number
     seen, pictures = set(), set()
     for step in range(10):
         for crop in places(batches(step).target):
-            picture = int(np.searchsorted(numbered.offset, crop.min(), side="right")) - 1
-            height, width = numbered.height[picture], numbered.width[picture]
-            whole = numbered.offset[picture] + np.arange(height * width).reshape(height, width)
-            top, left = divmod(int(crop.min()) - numbered.offset[picture], width)
+            picture = int(np.searchsorted(numbered.offset.numpy(), crop.min(), side="right")) - 1
+            whole = numbered.whole(picture)[0].numpy()
+            top, left = divmod(int(crop.min() - whole.min()), whole.shape[1])
             square = whole[top : top + 8, left : left + 8]
             turns = [np.rot90(side, turn) for side in (square, square.T) for turn in range(4)]
             (symmetry,) = (number for number, turned in enumerate(turns) if np.array_equal(turned, crop))
@@ -57,16 +84,28 @@ def test_crops_reach_every_corner_of_a_picture(numbered: Pictures) -> None:
     assert set(seen) == set(range(numbered.targets.numel()))
 
 
-def test_input_and_target_are_the_same_crop_of_two_stores(numbered: Pictures) -> None:
-    paired = replace(numbered, inputs=numbered.targets + 1000)
-    batch = Batches(paired, [NONE], batch=16, patch=8, seed=0)(0)
-    np.testing.assert_array_equal(places(batch.noisy), places(batch.target) + 1000)
+@pytest.mark.parametrize(("position", "added"), [("before", 0.2), ("after", 0.1), ("both", 0.3)])
+def test_on_track_enhanced_noise_is_amplified_where_it_joins_before_the_enhancement(
+    numbered: Pictures, position: str, added: float
+) -> None:
+    batch = Batches(enhanced(numbered, position), [shift(0.1)], batch=16, patch=8, seed=0)(0)
+    torch.testing.assert_close(batch.noisy, torch.full_like(batch.noisy, 15000 / 65535 + added), atol=1e-4, rtol=0)
+    assert torch.equal(batch.target, Batches(numbered, [NONE], batch=16, patch=8, seed=0)(0).target)
+
+
+def test_on_track_enhanced_the_plain_crop_is_of_the_same_place_as_the_target(numbered: Pictures) -> None:
+    """A noise that multiplies, on plain pictures whose pixels are those of the targets, shows which pixels it was given."""
+    paired = enhanced(numbered, "before")
+    order = torch.cat([numbered.whole(number).flatten() for number in (2, 1, 0)])
+    paired = replace(paired, enhanced=replace(paired.enhanced, plain=numbered.targets[order], linear=torch.zeros(len(order))))
+    batch = Batches(paired, [Doubled(kind="doubled", clip=False)], batch=16, patch=8, seed=0)(0)
+    torch.testing.assert_close(batch.noisy, 2 * batch.target, atol=1e-5, rtol=0)
 
 
 def test_each_crop_has_the_label_of_its_picture(numbered: Pictures) -> None:
     batch = Batches(numbered, [NONE], batch=64, patch=8, seed=0)(0)
-    found = np.searchsorted(numbered.offset, places(batch.target).min(axis=(1, 2)), side="right") - 1
-    assert batch.label.tolist() == [numbered.labels[picture] for picture in found]
+    found = np.searchsorted(numbered.offset.numpy(), places(batch.target).min(axis=(1, 2)), side="right") - 1
+    assert batch.label.tolist() == numbered.labels[found].tolist()
     assert set(batch.label.tolist()) == {7, UNKNOWN, 9}
 
 
@@ -118,7 +157,7 @@ def test_val_takes_every_picture_once_before_one_comes_with_a_second_noise(numbe
 
 def test_val_noise_of_a_picture_does_not_depend_on_the_other_pictures(numbered: Pictures) -> None:
     noise = Gaussian(kind="gaussian", mean=0.0, sigma=0.1, clip=True)
-    alone = replace(numbered, images=["c"], offset=numbered.offset[2:], height=[40], width=[17])
+    alone = replace(numbered, images=["c"], offset=numbered.offset[2:], height=numbered.height[2:], width=numbered.width[2:])
     assert torch.equal(validation(numbered, [noise], 0, 3)[2][0], validation(alone, [noise], 0, 3)[0][0])
 
 

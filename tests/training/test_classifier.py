@@ -22,7 +22,7 @@ EQUAL = torch.ones(2)
 
 
 @pytest.fixture
-def striped() -> Callable[..., Pictures]:
+def striped(pictures_of: Callable[..., Pictures]) -> Callable[..., Pictures]:
     """Pictures of 24x24 px, one a label: class 0 is smooth, class 1 has stripes; both are as bright."""
 
     def striped(labels: list[int], seed: int = 0) -> Pictures:
@@ -30,10 +30,7 @@ def striped() -> Callable[..., Pictures]:
         stripes = np.indices((24, 24)).sum(axis=0) % 2 - 0.5
         drawn = [0.5 + (0.4 * stripes if abs(label) == 1 else 0) + 0.05 * rng.standard_normal((24, 24)) for label in labels]
         store = torch.from_numpy(np.rint(np.stack(drawn) * 65535).astype(np.uint16).view(np.int16).ravel())
-        places = [number * 576 for number in range(len(labels))]
-        return Pictures(
-            [str(number) for number in range(len(labels))], places, [24] * len(labels), [24] * len(labels), store, store, labels
-        )
+        return pictures_of([str(number) for number in range(len(labels))], [(24, 24)] * len(labels), store, labels)
 
     return striped
 
@@ -53,10 +50,15 @@ class Brightness(nn.Module):
         return torch.stack([0.5 - mean, mean - 0.5], dim=1)
 
 
-def shades(values: list[float], labels: list[int]) -> Pictures:
-    store = torch.from_numpy(np.repeat(np.rint(np.array(values) * 65535), 64).astype(np.uint16).view(np.int16))
-    sides = [8] * len(values)
-    return Pictures([str(value) for value in values], [64 * number for number in range(len(values))], sides, sides, store, store, labels)
+@pytest.fixture
+def shades(pictures_of: Callable[..., Pictures]) -> Callable[..., Pictures]:
+    """Flat pictures of 8x8 px."""
+
+    def shades(values: list[float], labels: list[int]) -> Pictures:
+        store = torch.from_numpy(np.repeat(np.rint(np.array(values) * 65535), 64).astype(np.uint16).view(np.int16))
+        return pictures_of([str(value) for value in values], [(8, 8)] * len(values), store, labels)
+
+    return shades
 
 
 def test_it_learns_two_kinds_of_pictures_and_tells_them_in_pictures_it_has_not_seen(fresh, striped) -> None:
@@ -91,13 +93,13 @@ def test_a_batch_without_any_label_teaches_nothing(fresh, striped) -> None:
     assert all(parameter.isfinite().all() for parameter in fresh.parameters())
 
 
-def test_accuracy_is_the_mean_over_classes_of_whole_pictures_with_a_label() -> None:
+def test_accuracy_is_the_mean_over_classes_of_whole_pictures_with_a_label(shades) -> None:
     pictures = shades([0.1, 0.2, 0.3, 0.4, 0.9], [0, 0, 0, 1, UNKNOWN])  # three right, the only one of class 1 wrong
     assert classifier.accuracy(Brightness(), pictures) == 0.5
-    assert classifier.accuracy(Brightness(), replace(pictures, labels=[0, 0, 0, UNKNOWN, 1])) == 1
+    assert classifier.accuracy(Brightness(), replace(pictures, labels=torch.tensor([0, 0, 0, UNKNOWN, 1]))) == 1
 
 
-def test_without_a_label_there_is_no_accuracy() -> None:
+def test_without_a_label_there_is_no_accuracy(shades) -> None:
     assert classifier.accuracy(Brightness(), shades([0.1, 0.9], [UNKNOWN, UNKNOWN])) is None
 
 

@@ -103,15 +103,10 @@ def open_store(path: Path) -> np.ndarray:
     return store
 
 
-def inputs(track: Path) -> Path:
-    """The store of a track's folder that noise is added to: its inputs where they differ from the targets."""
-    own = track / "inputs.npy"
-    return own if own.exists() else track / "targets.npy"
-
-
 def resident(store: np.ndarray, device: torch.device) -> Tensor:
-    """The whole uint16 store on `device` as one flat int16 tensor (torch has few operations on uint16); `scale` reads it."""
-    return torch.from_numpy(np.array(store).view(np.int16)).to(device)
+    """A whole store on `device` as one flat tensor: float32 as it is, uint16 as int16 (torch has few operations on uint16), for `scale`."""
+    pixels = np.array(store)
+    return torch.from_numpy(pixels.view(np.int16) if pixels.dtype == np.uint16 else pixels).to(device)
 
 
 def scale(pixels: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ class Example(NamedTuple):
     """One test picture and what methods made of it, all (H, W); the last of `denoised` is the best, whose residual is drawn."""
 
     denoised: Mapping[str, np.ndarray]
-    target: np.ndarray
+    truth: np.ndarray
 
 
 def gains(ranking: pd.DataFrame, title: str, path: Path) -> None:
@@ -116,8 +116,8 @@ def _one(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def pictures(examples: Sequence[Example], target: str, title: str, path: Path) -> None:
-    """A row an example: what each method made of it, the target (called `target`), and the residual of the best method.
+def pictures(examples: Sequence[Example], title: str, path: Path) -> None:
+    """A row per example: what each method made of it, the truth, and the residual of the best method.
 
     All grays share the window [0, 1], all residuals one scale, whatever the picture.
 
@@ -127,17 +127,17 @@ def pictures(examples: Sequence[Example], target: str, title: str, path: Path) -
     best = names[-1]
     cell = SIDE / DPI
     figure = Figure(figsize=((len(names) + 2) * (cell + 0.15) + 0.9, len(examples) * (cell + 0.4) + 0.5), dpi=DPI, layout="constrained")
-    cut = max(max(example.target.shape) for example in examples) > SIDE
+    cut = max(max(example.truth.shape) for example in examples) > SIDE
     figure.suptitle(f"{title} (centre, {SIDE} px)" if cut else title, fontsize=11)
     grid = figure.subplots(len(examples), len(names) + 2, squeeze=False)
-    for axes, name in zip(grid[0], [*names, target, f"{best} - {target}"], strict=True):
+    for axes, name in zip(grid[0], [*names, "truth", f"{best} - truth"], strict=True):
         axes.set_title(name, fontsize=10)
     for row, example in zip(grid, examples, strict=True):
         for axes, pixels in zip(row, example.denoised.values(), strict=False):
-            score = metrics.score(pixels, example.target)
+            score = metrics.score(pixels, example.truth)
             _gray(axes, pixels, f"{score.psnr:.2f} dB, SSIM {score.ssim:.3f}")
-        _gray(row[-2], example.target, "")
-        residual = _centre(example.denoised[best] - example.target)
+        _gray(row[-2], example.truth, "")
+        residual = _centre(example.denoised[best] - example.truth)
         shown = row[-1].imshow(residual, cmap="RdBu_r", vmin=-RESIDUAL, vmax=RESIDUAL, interpolation="nearest")
         _bare(row[-1], f"±{RESIDUAL:g} of full scale")
     figure.colorbar(shown, ax=list(grid[:, -1]), fraction=0.05, ticks=[-RESIDUAL, 0, RESIDUAL])

@@ -15,7 +15,12 @@ from xraydenoise.evaluation.statistics import FEW, bootstrap, too_few, units
 REFERENCE = "median"  # the method that gains are measured against
 ALL = "all"  # the condition that stands for the mean over conditions
 METRICS = ("psnr", "ssim", "mse", "ms_ssim", "edges")
-AGREEMENT = "agreement with Real-ESRGAN labels, not quality; it does not compare with track noise"
+AGREEMENT = ("label_psnr", "label_ssim")  # with Real-ESRGAN's labels: beside the rest, and never what a method is ranked by
+CHAMPION = {  # whether the best model of a track may become one: whether gate.tracks names the track
+    True: "It may become champion.",
+    False: "It cannot become champion, as gate.tracks in params.yaml does not name this track.",
+}
+LABELS = "against the enhanced plain picture; label: agreement with Real-ESRGAN's labels, not quality"
 DECIMALS = 6  # kept in the ranking: beyond a thousandth of any interval, short of what other BLAS builds round differently
 
 
@@ -55,6 +60,7 @@ def _rank_one(scores: pd.DataFrame, config: CompareConfig, seed: int) -> list[di
     over = [table[[REFERENCE]].to_numpy() for table in (tables["psnr"], tables["ssim"])]
     values = np.hstack([*bounded, *(own - other for own, other in zip(bounded, over, strict=True))])  # (N, 4M)
     found = bootstrap(values, units(patients), config.resamples, config.confidence, np.random.default_rng(seed))
+    agreement = scores.groupby("method")[list(AGREEMENT)].mean()
     rows: list[dict[str, object]] = []
     for column, method in enumerate(methods):
         row: dict[str, object] = {"method": method, "images": len(patients), "patients": len(np.unique(patients))}
@@ -62,7 +68,7 @@ def _rank_one(scores: pd.DataFrame, config: CompareConfig, seed: int) -> list[di
         for block, name in enumerate(("psnr", "ssim", "gain_psnr", "gain_ssim")):
             place = block * len(methods) + column
             row |= {name: found.mean[place], f"{name}_low": found.low[place], f"{name}_high": found.high[place]}
-        rows.append(row)
+        rows.append(row | agreement.loc[method].to_dict())
     return sorted(rows, key=lambda row: (-cast(float, row["psnr"]), cast(str, row["method"])))
 
 
@@ -138,19 +144,22 @@ def table(
     chosen = best(ranking, models)
     rows = on_test(ranking)
     width = max(12, *(len(method) for method in rows["method"]))
-    head = f"  {'':1} {'method':{width}}  {'PSNR, dB':>8}  {'SSIM':>6}  {'gain over the median, dB':>26}  {'seconds an image':>16}"
+    head = f"  {'':1} {'method':{width}}  {'PSNR, dB':>8}  {'SSIM':>6}  {'gain over the median, dB':>26}  {'s / image':>9}"
     lines = []
     for track, block in rows.groupby("track", sort=False):
         first = block.iloc[0]
         few = "; intervals by image, as patients are few" if first["patients"] < FEW else ""
         few = "; a single image has no interval" if first["images"] == 1 else few
+        labelled = bool(block["label_psnr"].notna().any())
         lines += [f"track {track}: {count(first['images'], first['patients'])}, mean over conditions{few}"]
-        lines += [f"  {AGREEMENT}"] * (track == "enhanced") + [head]
+        lines += [f"  {LABELS}", f"{head}  {'label, dB':>9}"] if labelled else [head]
         for row in block.to_dict("records"):
             star = "*" if chosen.get(str(track)) == row["method"] else ""
             gain = interval(*(row[column] for column in ("method", "gain_psnr", "gain_psnr_low", "gain_psnr_high")))
             time = f"{seconds[row['method']]:.3f}" if row["method"] in seconds else ""
-            lines.append(f"  {star:1} {row['method']:{width}}  {row['psnr']:8.2f}  {row['ssim']:6.4f}  {gain:>26}  {time:>16}".rstrip())
+            label = f"{row['label_psnr']:9.2f}" if labelled else ""
+            line = f"  {star:1} {row['method']:{width}}  {row['psnr']:8.2f}  {row['ssim']:6.4f}  {gain:>26}  {time:>9}  {label}"
+            lines.append(line.rstrip())
         if ties and track in chosen:
             alike = ties[str(track)]
             names = "all others" if len(alike) == len(block) - 1 else ", ".join(alike) or "none"

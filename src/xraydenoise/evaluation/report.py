@@ -1,19 +1,20 @@
 """The comparison in words: what was compared on which pictures, how sure it is, and what each track can and cannot say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
 from xraydenoise import contracts
-from xraydenoise.evaluation.ranking import ALL, CompareConfig, interval, on_test
+from xraydenoise.evaluation.ranking import ALL, CHAMPION, CompareConfig, interval, on_test
 from xraydenoise.evaluation.statistics import FEW
 from xraydenoise.tables import markdown
 
 MEANING = {
     "noise": "The truth is the clean picture: the noise was added to it, so these numbers measure how much of it a method takes away.",
-    "enhanced": "These numbers measure **agreement with Real-ESRGAN labels, not quality**: the target is what a network made of the "
-    "enhanced picture, texture that it invented included. They do not compare with those of track noise.",
+    "enhanced": "The truth is the enhanced plain picture: presets amplified what noise there was. Models learn from Real-ESRGAN's labels, "
+    "never from this truth, while baselines are fitted to it on val. The columns `label` tell **agreement with these labels, which is not "
+    "quality**: nothing is ranked by them. The numbers do not compare with those of track noise.",
 }
 
 
@@ -31,6 +32,7 @@ def report(
     images: pd.DataFrame,
     test_set: str,
     chosen: Mapping[str, str],
+    champions: Collection[str],
     config: CompareConfig,
     figures: Mapping[str, Sequence[str]],
     tables: Sequence[Section],
@@ -38,7 +40,7 @@ def report(
     """The whole report as Markdown.
 
     `images` is the contracts.Images of ingest, `test_set` the identity of its test pictures, `chosen` the model chosen on val for each
-    track that has one, `figures` the file names of each track's figures, which lie beside the report, `tables` what else was measured.
+    track that has one, `champions` the tracks whose chosen model may become champion, `figures` the file names of each track's figures, which lie beside the report, `tables` what else was measured.
     """
     parts = [
         "# Comparison",
@@ -49,7 +51,7 @@ def report(
         "model is chosen on val, never on test.",
     ]
     for track, rows in ranking.groupby("track", sort=False):
-        parts += _track(str(track), rows, scores[scores["track"] == track], chosen)
+        parts += _track(str(track), rows, scores[scores["track"] == track], chosen, champions)
         parts += [f"![{name.removesuffix('.png')}]({name})" for name in figures[str(track)]]
     for section in tables:
         parts += [f"## {section.title}", section.text, markdown(section.table)]
@@ -61,14 +63,14 @@ def report(
     return "\n\n".join(parts) + "\n"
 
 
-def _track(track: str, ranking: pd.DataFrame, scores: pd.DataFrame, chosen: Mapping[str, str]) -> list[str]:
+def _track(track: str, ranking: pd.DataFrame, scores: pd.DataFrame, chosen: Mapping[str, str], champions: Collection[str]) -> list[str]:
     sizes = ranking.drop_duplicates("split")[["split", "images", "patients"]]
     parts = [f"## Track {track}", MEANING[track], markdown(sizes)]
     parts += [f"> **Few patients:** {warning}" for warning in warnings(sizes)]
     if track in chosen:
         rows = on_test(ranking)
         gain = _intervals(rows[rows["method"] == chosen[track]], "gain_psnr", 2)[0]
-        parts.append(f"Chosen on val: **{chosen[track]}**, on test {gain} dB over the median filter.")
+        parts.append(f"Chosen on val: **{chosen[track]}**, on test {gain} dB over the median filter. {CHAMPION[track in champions]}")
     test = ranking[ranking["split"] == "test"]
     if not test.empty:
         parts += ["### Test", f"Condition `{ALL}` is the mean over conditions.", markdown(readable(test))]
@@ -100,6 +102,9 @@ def readable(ranking: pd.DataFrame) -> pd.DataFrame:
     frame["MSE"] = ranking["mse"].map("{:.5f}".format)
     frame["gain over the median, dB"] = _intervals(ranking, "gain_psnr", 2)
     frame["gain in SSIM"] = _intervals(ranking, "gain_ssim", 4)
+    if ranking["label_psnr"].notna().any():
+        frame["label, PSNR in dB"] = ranking["label_psnr"].map("{:.2f}".format)
+        frame["label, SSIM"] = ranking["label_ssim"].map("{:.4f}".format)
     return frame
 
 

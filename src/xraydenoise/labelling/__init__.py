@@ -1,4 +1,4 @@
-"""Labelling: what pretrained Real-ESRGAN makes of an enhanced picture, at the same size; the target of the track `enhanced`."""
+"""Labelling: what pretrained Real-ESRGAN makes of a picture, at the same size; the target of the track `enhanced` comes from it."""
 
 import hashlib
 import json
@@ -16,6 +16,7 @@ from xraydenoise.labelling import audit, tiles, weights
 class LabelConfig(kinds.Config):
     """Which network makes the labels, from which weights, and what it may not do."""
 
+    order: Literal["plain", "enhanced"]  # plain: the presets enhance what the network made of the plain picture, as system A's do
     network: Literal["x4plus", "general-x4v3"]
     weights: str = Field(min_length=1)  # `package`, or the path or URL of the official .pth
     tile: int = Field(ge=64)  # px, largest side of a tile

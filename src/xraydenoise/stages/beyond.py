@@ -121,6 +121,7 @@ def content(ranked: pd.DataFrame, scores: pd.DataFrame, tested: str, best: dict[
         warnings=warnings,
         ranking=ranked.merge(groups, on=["track", "split", "condition", "method"], how="left"),
         chosen=best,
+        champions=params.gate.tracks,
         baselines=list(params.baselines),
         curves=contracts.read(OUT / "curves.csv", contracts.Curves),
         cases=[case for track, method in best.items() for case in cases.cases(track, method, ranked, scores, params)],

@@ -14,7 +14,7 @@ from xraydenoise.params import Params
 from xraydenoise.stages import baseline, scoring
 from xraydenoise.training.device import pick
 
-TARGET = {"noise": "truth", "enhanced": "label"}  # what the pictures call the target of a track
+TRUTH, LABEL = "truth", "label"  # what the pictures call the picture without noise, and what Real-ESRGAN made of it
 TOLERANCE = 0.01  # dB, which the page rounds to; where the same machine scored, the pictures are the same, another rounds otherwise
 
 Key = tuple[str, str]  # condition and image
@@ -23,8 +23,9 @@ Key = tuple[str, str]  # condition and image
 def cases(track: str, method: str, ranked: pd.DataFrame, scores: pd.DataFrame, params: Params) -> Iterator[page.Case]:
     """The best, the median and the worst of all test pictures of each condition, by the gain of `method` over the median filter.
 
-    Beside it stand the noisy picture, the median filter and the classical method that is best on val. Scoring keeps no picture for this:
-    which are shown is known only when all are scored. Raises ValueError where a picture is not what was scored.
+    Beside it stand the noisy picture, the median filter, the classical method that is best on val and, where there is one, the label.
+    Scoring keeps no picture for this: which are shown is known only when all are scored. Raises ValueError where a picture is not what
+    was scored.
     """
     torch.set_num_threads(params.machine.threads)
     rival = ranking.choose(ranked, [name for name in params.baselines if name not in ("noisy", REFERENCE)] or [REFERENCE], track)
@@ -36,18 +37,20 @@ def cases(track: str, method: str, ranked: pd.DataFrame, scores: pd.DataFrame, p
     rows = {(row["condition"], row["image"]): row for row in stored.rows.to_dict("records")}
     for condition, gains in (psnr[method] - psnr[REFERENCE]).groupby("condition"):
         for kind, key in picked(gains.sort_values(kind="stable").index.to_list()).items():
-            noisy, target = stored.pair(rows[key])
-            layers = {name: metrics.clip(denoise(str(condition), noisy), target) for name, denoise in denoisers.items()}
-            told = {name: float(psnr[name].loc[key]) for name in names}
-            _check(layers, target, told, f"track {track}, condition {condition}, image {key[1]}")
+            noisy, truth = stored.pair(rows[key])
+            layers = {name: metrics.clip(denoise(str(condition), noisy), truth) for name, denoise in denoisers.items()}
+            found = {name: float(psnr[name].loc[key]) for name in names}
+            _check(layers, truth, found, f"track {track}, condition {condition}, image {key[1]}")
+            if (label := stored.label(rows[key])) is not None:
+                layers, found = layers | {LABEL: label}, found | {LABEL: metrics.psnr(label, truth)}
             yield page.Case(
                 track=track,
                 condition=str(condition),
                 kind=kind,
                 image=key[1],
                 patient=rows[key]["patient"],
-                layers=layers | {TARGET[track]: target},
-                psnr=told,
+                layers=layers | {TRUTH: truth},
+                psnr=found,
             )
 
 
@@ -69,9 +72,9 @@ def _denoiser(name: str, track: str, params: Params) -> Callable[[str, np.ndarra
     return lambda condition, noisy: fitted[condition].denoise(noisy)
 
 
-def _check(layers: Mapping[str, np.ndarray], target: np.ndarray, scored: Mapping[str, float], what: str) -> None:
+def _check(layers: Mapping[str, np.ndarray], truth: np.ndarray, scored: Mapping[str, float], what: str) -> None:
     for name, pixels in layers.items():
-        if abs((found := metrics.psnr(pixels, target)) - scored[name]) > TOLERANCE:
+        if abs((found := metrics.psnr(pixels, truth)) - scored[name]) > TOLERANCE:
             raise ValueError(
                 f"artifacts/evaluate/{name}: {what} was scored with {scored[name]:.4f} dB, and denoised again it has {found:.4f} dB; "
                 "it was scored before the method changed, so run `dvc repro`"

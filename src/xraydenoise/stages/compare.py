@@ -10,7 +10,7 @@ from xraydenoise import contracts
 from xraydenoise.data import splits
 from xraydenoise.evaluation import figures, page, ranking, report, significance
 from xraydenoise.params import Params
-from xraydenoise.stages import beyond, cases, scoring
+from xraydenoise.stages import beyond, scoring
 from xraydenoise.tables import markdown
 
 SCORED = Path("artifacts/evaluate")
@@ -40,7 +40,9 @@ def run(params: Params) -> None:
         shown = best.get(str(track)) or ranking.choose(rows, params.baselines, str(track))
         drawn[str(track)] = _figures(str(track), rows, shown)
     drawn["noise"] += beyond.curves(params)
-    (OUT / "report.md").write_text(report.report(ranked, scores, images, tested, best, params.compare, drawn, sections), encoding="utf-8")
+    (OUT / "report.md").write_text(
+        report.report(ranked, scores, images, tested, best, params.gate.tracks, params.compare, drawn, sections), encoding="utf-8"
+    )
     page.write(OUT / "report.html", beyond.content(ranked, scores, tested, best, params))
     metrics = _metrics(ranked, best["noise"]) | {"test_set": tested}
     Path("artifacts/metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -72,16 +74,18 @@ def _blocks(ranked: pd.DataFrame) -> str:
 
 
 def _gain(ranked: pd.DataFrame) -> pd.DataFrame:
-    """What `dvc plots` draws: a bar a method of track noise; agreement with labels does not belong beside it."""
+    """What `dvc plots` draws: a bar per method of track noise; tracks do not compare."""
     rows = ranking.on_test(ranked).rename(columns={"gain_psnr_low": "low", "gain_psnr_high": "high"})
     return rows.loc[rows["track"] == "noise", ["method", "gain_psnr", "low", "high"]]
 
 
 def _metrics(ranked: pd.DataFrame, chosen: str) -> dict[str, object]:
     """What `dvc metrics` shows: test, all conditions."""
-    columns = ["psnr", "ssim", "mse", "gain_psnr", "gain_psnr_low", "gain_psnr_high"]
+    columns = ["psnr", "ssim", "mse", "gain_psnr", "gain_psnr_low", "gain_psnr_high", *ranking.AGREEMENT]
     rows = ranking.on_test(ranked).set_index(["track", "method"])[columns]
-    found: dict[str, object] = {str(track): block.droplevel("track").to_dict("index") for track, block in rows.groupby(level="track")}
+    found: dict[str, object] = {
+        str(track): block.droplevel("track").dropna(axis="columns").to_dict("index") for track, block in rows.groupby(level="track")
+    }
     return found | {"chosen": chosen, "chosen_gain_psnr": float(rows["gain_psnr"].loc["noise", chosen])}
 
 
@@ -100,5 +104,5 @@ def _figures(track: str, ranked: pd.DataFrame, best: str) -> list[str]:
             examples.setdefault(row["condition"], []).append(figures.Example(denoised, stored.pair(row)[1]))
     for condition, rows in examples.items():
         names.append(f"pictures-{track}-{condition}.png")
-        figures.pictures(rows, cases.TARGET[track], f"Track {track}, {condition}", OUT / names[-1])
+        figures.pictures(rows, f"Track {track}, {condition}", OUT / names[-1])
     return names

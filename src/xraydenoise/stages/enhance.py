@@ -1,23 +1,21 @@
 """Stage `enhance`: apply the named presets to whole pictures and keep one region of each, the same for all presets of a picture."""
 
-import shutil
 from collections.abc import Hashable
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
+import torch
 
-from xraydenoise import contracts
+from xraydenoise import contracts, enhancement
 from xraydenoise.data import splits, store
-from xraydenoise.enhancement import enhance
 from xraydenoise.noise import draw_seed
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
+from xraydenoise.stages import tracks
 
-TRACK = Path("artifacts/tracks/noise")
-OUT = Path("artifacts/enhance")
+NOISE, ENHANCED = tracks.TRACKS / "noise", tracks.TRACKS / "enhanced"
 
 CANDIDATES = 16  # places that are looked at in each picture
 DARK = 0.05  # fraction of full scale up to which a pixel counts as background
@@ -25,34 +23,44 @@ FINE = 4.0  # px; what a blur of this sigma takes away is content
 
 
 def run(params: Params) -> None:
-    """Write artifacts/enhance: the regions (contracts.Regions) and their pixels."""
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir(parents=True)
-    pictures = chosen(contracts.read(TRACK / "manifest.parquet", contracts.Track), params.enhance.images.model_dump(), params.seed)
-    pixels = store.open_store(TRACK / "targets.npy")
+    """Write contracts.Regions and its stores, plain.npy and linear.npy, into artifacts/tracks/enhanced, which stage label completes."""
+    torch.set_num_threads(params.machine.threads)
+    ENHANCED.mkdir(parents=True, exist_ok=True)
+    for name in (tracks.REGIONS, "plain.npy", "linear.npy"):
+        (ENHANCED / name).unlink(missing_ok=True)
+    config = params.enhance
+    pictures = chosen(contracts.read(NOISE / "manifest.parquet", contracts.Track), config.images.model_dump(), params.seed)
+    pixels = store.open_store(NOISE / "targets.npy")
+    gains = enhancement.gains(config.presets)
     rows: list[dict[Hashable, Any]] = []
-    with store.Writer(OUT / "pixels.npy") as writer:
+    with store.Writer(ENHANCED / "plain.npy") as plain, store.Writer(ENHANCED / "linear.npy", np.float32) as linear:
         for picture in progress(pictures.to_dict("records"), "enhance", len(pictures)):
             whole = store.read(pixels, picture["offset"], picture["height"], picture["width"])
-            top, left = region(whole, params.enhance.region, draw_seed(params.seed, picture["image"], "enhance"))
-            for preset in params.enhance.presets:
-                kept = enhance(whole, preset)[top : top + params.enhance.region, left : left + params.enhance.region]
+            top, left = region(whole, config.region, draw_seed(params.seed, picture["image"], "enhance"))
+            place = (slice(top, top + config.region), slice(left, left + config.region))
+            offset = plain.append(whole[place])
+            amplified = enhancement.amplify(torch.from_numpy(whole)[None, None], gains).numpy()  # (presets, 1, H, W)
+            for preset, (each,) in zip(config.presets, amplified, strict=True):
+                kept = each[place]
                 rows.append(
                     {
                         "image": f"{picture['image']}-{preset}",
                         "parent": picture["image"],
                         "preset": preset,
+                        "noise": config.noise,
                         "patient": picture["patient"],
                         "split": picture["split"],
                         "label": picture["label"],
                         "top": top,
                         "left": left,
-                        "offset": writer.append(kept),
+                        "offset": linear.append(kept),
+                        "plain": offset,
                         "height": kept.shape[0],
                         "width": kept.shape[1],
+                        **enhancement.fit(each, preset)._asdict(),
                     }
                 )
-    contracts.write(pd.DataFrame(rows), OUT / "manifest.parquet", contracts.Regions)
+    contracts.write(pd.DataFrame(rows), ENHANCED / tracks.REGIONS, contracts.Regions)
 
 
 def chosen(pictures: pd.DataFrame, counts: dict[str, int], seed: int) -> pd.DataFrame:

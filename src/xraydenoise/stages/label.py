@@ -1,10 +1,15 @@
-"""Stage `label`: Real-ESRGAN's picture of each enhanced region, at the same size, audited; a run that was killed goes on where it was."""
+"""Stage `label`: the target of track enhanced, made by Real-ESRGAN and audited; a run that was killed goes on where it was.
+
+The network sees a region of the plain picture once, and each preset then enhances what it made: label_i = enhance_i(Real-ESRGAN(plain)).
+`label.order: enhanced` keeps the other reading, Real-ESRGAN(enhance_i(plain)), for which the network sees every enhanced region.
+"""
 
 import json
 import math
 import shutil
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,133 +18,185 @@ import numpy as np
 import pandas as pd
 import torch
 
-from xraydenoise import contracts
+from xraydenoise import contracts, enhancement
 from xraydenoise.data import store
 from xraydenoise.labelling import LabelConfig, Labeller, audit, lesions, measures, page, worst
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
+from xraydenoise.stages import tracks
 from xraydenoise.training import device
 
-REGIONS = Path("artifacts/enhance")
+NOISE, ENHANCED = tracks.TRACKS / "noise", tracks.TRACKS / "enhanced"
 OUT = Path("artifacts/label")
-TRACK = Path("artifacts/tracks/enhanced")
-WORK = Path("work/label")  # finished labels; survives a kill, removed at the end
+WORK = Path("work/label")  # what the network made; survives a kill, removed at the end
 WEIGHTS = Path("work/weights")  # downloads; kept, as the next run needs them again
 LOG = Path("logs/label.json")
 
+MARGIN = 32  # px of the plain picture around a region that the network sees too
 NAMED = 3  # labels that an error names, the worst first
 
 Row = dict[Hashable, Any]  # of contracts.Regions
 
 
-class Job(NamedTuple):
-    """One picture that the network labels: a region as it is, or with a lesion inserted at `spot`."""
+Place = tuple[slice, slice]
 
-    row: Row
-    spot: lesions.Spot | None
-    path: Path  # of its label
+
+class Source(NamedTuple):
+    """One picture that the network sees, for the labels of one or more regions."""
+
+    name: str
+    rows: list[Row]  # the regions whose labels come from it
+    read: Callable[[], np.ndarray]  # its pixels, float32 (H, W)
+    inner: Place | None  # where the regions lie in it, if it is plain; None: it is the enhanced region itself
+    spot: lesions.Spot | None  # where it has a place for a lesion
+    paths: list[Path]  # of what the network makes of it as it is and, where it has a place for one, with a lesion
+
+    def shown(self) -> list[np.ndarray]:
+        """What the network sees, in the order of `paths`."""
+        pixels = self.read()
+        return [pixels] if self.spot is None else [pixels, lesions.insert(pixels, self.spot)]
+
+    def made(self) -> list[np.ndarray]:
+        """What the network made of it, float32 (H, W), in the order of `paths`; it may leave [0, 1] a little."""
+        return [np.load(path, allow_pickle=False) for path in self.paths]
 
 
 def run(params: Params) -> None:
-    """Write artifacts/tracks/enhanced (contracts.Track, without the vetoed labels) and artifacts/label (audit.Audit of all of them).
+    """Complete artifacts/tracks/enhanced (contracts.Track, without the vetoed labels) and write artifacts/label (audit.Audit of all).
 
     Raises ValueError for weights that are not the pinned ones, before any work, for a label that is broken, and, with the audit written,
     for too many vetoes.
     """
-    for folder in (OUT, TRACK):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-    WORK.mkdir(parents=True, exist_ok=True)
+    for earlier in (ENHANCED / "manifest.parquet", ENHANCED / "targets.npy"):
+        earlier.unlink(missing_ok=True)
+    shutil.rmtree(OUT, ignore_errors=True)
+    for folder in (OUT, WORK):
+        folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(params.machine.threads)
     place = device.pick(params.machine.device)
     labeller = Labeller(params.label, WEIGHTS, place, torch.bfloat16 if device.bf16_supported(place) else torch.float32)
-    regions = contracts.read(REGIONS / "manifest.parquet", contracts.Regions).sort_values("offset", ignore_index=True)
-    pixels = store.open_store(REGIONS / "pixels.npy")
-    planned = [plan(row, pixels, labeller) for row in regions.to_dict("records")]
+    regions = contracts.read(ENHANCED / tracks.REGIONS, contracts.Regions).sort_values("offset", ignore_index=True)
+    linear = store.open_store(ENHANCED / "linear.npy")
+    planned = list(sources(regions, linear, labeller))
 
-    label_missing([job for jobs in planned for job in jobs], pixels, labeller, params.label.max_shift)
+    label_missing(planned, labeller, params.label.max_shift)
 
-    table = audited(planned, pixels, params.label)
+    table = audited(planned, linear, params.label)
     contracts.write(table, OUT / "audit.csv", audit.Audit)
-    pairs = [pair(planned[number][0], table.loc[number, "reason"], pixels) for number in audit.hardest(table).index[: page.WORST]]
+    pairs = worst_pairs(planned, linear, table)
     worst.save(OUT / "worst.npz", pairs)
     cv2.imwrite(str(OUT / "worst.png"), worst.draw(pairs))
     (OUT / "audit.md").write_text(page.readable(table, params.label.veto, "worst.png"), encoding="utf-8")
     stop(table, regions["split"], params.label.max_vetoed)
 
-    with store.Writer(TRACK / "targets.npy") as writer:
-        for plain, *_ in planned:
-            if writer.append(np.clip(made(plain), 0, 1)) != plain.row["offset"]:
+    with store.Writer(ENHANCED / "targets.npy") as writer:
+        for source, row in listed(planned):
+            if writer.append(label(source, row, linear)) != row["offset"]:
                 raise ValueError(
-                    f"{REGIONS}/manifest.parquet: image {plain.row['image']} does not follow the one before; run stage enhance again"
+                    f"{ENHANCED / tracks.REGIONS}: image {row['image']} does not follow the one before; run stage enhance again"
                 )
-    shutil.copyfile(REGIONS / "pixels.npy", TRACK / "inputs.npy")
     kept = regions.loc[~table["vetoed"], list(contracts.Track.to_schema().columns)]
-    contracts.write(kept, TRACK / "manifest.parquet", contracts.Track)
+    contracts.write(kept, ENHANCED / "manifest.parquet", contracts.Track)
     shutil.rmtree(WORK)
     print(f"label: {page.share(table['vetoed'])} vetoed and kept out of the track; {OUT}/audit.md tells why")
 
 
-def plan(row: Row, pixels: np.ndarray, labeller: Labeller) -> list[Job]:
-    """What is to be labelled of a region: itself, then, if it has a place for a lesion, itself with one."""
-    enhanced = region(pixels, row)
-    spots = [None] if (found := lesions.place(enhanced)) is None else [None, found]
-    return [Job(row, spot, WORK / f"{labeller.key(shown(enhanced, spot))}.npy") for spot in spots]
+def sources(regions: pd.DataFrame, linear: np.ndarray, labeller: Labeller) -> Iterator[Source]:
+    """What the network must see for the labels of all `regions`, in their order."""
+    if labeller.config.order == "enhanced":
+        for row in regions.to_dict("records"):
+            yield plan(row["image"], [row], partial(tracks.truth, linear, row), None, labeller)
+        return
+    whole = store.open_store(NOISE / "targets.npy")
+    parents = contracts.read(NOISE / "manifest.parquet", contracts.Track).set_index("image").to_dict("index")
+    for name, rows in regions.groupby("parent", sort=False):
+        region = rows.iloc[0]
+        (upper, rows_inside), (left, columns_inside) = (
+            around(region[start], region[size]) for start, size in (("top", "height"), ("left", "width"))
+        )
+        read = partial(cut, whole, parents[name], (upper, left))
+        yield plan(str(name), rows.to_dict("records"), read, (rows_inside, columns_inside), labeller)
 
 
-def region(pixels: np.ndarray, row: Row) -> np.ndarray:
-    """One enhanced region, float32 (H, W)."""
-    return store.read(pixels, row["offset"], row["height"], row["width"])
+def around(start: int, size: int) -> tuple[slice, slice]:
+    """A region with its margin along one axis of the whole picture, which may end before, and the region in that."""
+    first = max(0, start - MARGIN)
+    return slice(first, start + size + MARGIN), slice(start - first, start - first + size)
 
 
-def shown(enhanced: np.ndarray, spot: lesions.Spot | None) -> np.ndarray:
-    """What the network sees."""
-    return enhanced if spot is None else lesions.insert(enhanced, spot)
+def cut(whole: np.ndarray, parent: Row, place: Place) -> np.ndarray:
+    """A part of one plain picture, float32 (H, W)."""
+    return store.read(whole, parent["offset"], parent["height"], parent["width"])[place]
 
 
-def label_missing(jobs: list[Job], pixels: np.ndarray, labeller: Labeller, max_shift: float) -> None:
-    """Make the labels that no earlier run left at their paths; a broken one is not kept."""
-    missing = [job for job in jobs if not job.path.exists()]
+def plan(name: str, rows: list[Row], read: Callable[[], np.ndarray], inner: Place | None, labeller: Labeller) -> Source:
+    """A source whose place for a lesion and whose paths follow from its pixels."""
+    source = Source(name, rows, read, inner, lesions.place(read()), [])
+    return source._replace(paths=[WORK / f"{labeller.key(pixels)}.npy" for pixels in source.shown()])
+
+
+def listed(planned: list[Source]) -> Iterator[tuple[Source, Row]]:
+    """Every region with its source, in the order of the regions."""
+    return ((source, row) for source in planned for row in source.rows)
+
+
+def label_missing(planned: list[Source], labeller: Labeller, max_shift: float) -> None:
+    """Make what no earlier run left at the sources' paths; what is broken is not kept."""
+    jobs = [(source, number) for source in planned for number in range(len(source.paths))]
+    missing = [(source, number) for source, number in jobs if not source.paths[number].exists()]
     start, size = time.monotonic(), 0
-    for job in progress(missing, "label", total=len(jobs), done=len(jobs) - len(missing)):
-        picture = shown(region(pixels, job.row), job.spot)
-        label = labeller(picture)
-        audit.refuse(job.row["image"], picture, label, max_shift)
-        partial = job.path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            np.save(file, label)
-        partial.replace(job.path)
-        size += label.size
+    for source, number in progress(missing, "label", total=len(jobs), done=len(jobs) - len(missing)):
+        pixels, path = source.shown()[number], source.paths[number]
+        made = labeller(pixels)
+        audit.refuse(source.name, pixels, made, max_shift)
+        unfinished = path.with_suffix(".partial")
+        with unfinished.open("wb") as file:
+            np.save(file, made)
+        unfinished.replace(path)
+        size += made.size
     LOG.parent.mkdir(exist_ok=True)
-    told = {"labels": len(missing), "megapixels": size / 1e6, "seconds": time.monotonic() - start}
+    times = {"pictures": len(missing), "megapixels": size / 1e6, "seconds": time.monotonic() - start}
     made_on = {"device": labeller.device.type, "precision": str(labeller.precision).removeprefix("torch.")}
-    LOG.write_text(json.dumps(told | made_on, indent=2) + "\n", encoding="utf-8")
+    LOG.write_text(json.dumps(times | made_on, indent=2) + "\n", encoding="utf-8")
 
 
-def made(job: Job) -> np.ndarray:
-    """A finished label, float32 (H, W)."""
-    label: np.ndarray = np.load(job.path, allow_pickle=False)
-    return label
+def label(source: Source, row: Row, linear: np.ndarray) -> np.ndarray:
+    """The label of one region, float32 (H, W) in [0, 1].
+
+    A plain source's is enhanced as the region was. Amplification is linear, so what the network changed is amplified alone, in the region
+    and its margin, and added.
+    """
+    made: np.ndarray = np.clip(source.made()[0], 0, 1)
+    if source.inner is None:
+        return made
+    change = enhancement.amplify(torch.from_numpy(made - source.read())[None, None], enhancement.gains([row["preset"]]))[0, 0].numpy()
+    return tracks.enhanced(store.read(linear, row["offset"], row["height"], row["width"]) + change[source.inner], row)
 
 
-def audited(planned: list[list[Job]], pixels: np.ndarray, config: LabelConfig) -> pd.DataFrame:
+def audited(planned: list[Source], linear: np.ndarray, config: LabelConfig) -> pd.DataFrame:
     """The audit.Audit of all labels; one left by an earlier run may be broken by today's max_shift, which raises ValueError."""
     rows = []
-    for plain, *inserted in planned:
-        enhanced, label, image = region(pixels, plain.row), made(plain), plain.row["image"]
-        audit.refuse(image, enhanced, label, config.max_shift)
-        kept = (lesions.survival(label, made(job), job.spot) for job in inserted if job.spot)
-        found = measures.measure(enhanced, label, next(kept, math.nan))
-        judged = audit.judge(found, config.veto)
-        facts = {"image": image, "preset": plain.row["preset"], "vetoed": judged[0].severity > 1, "reason": audit.reason(judged)}
-        rows.append(facts | {"severity": judged[0].severity} | found._asdict())
+    for source in planned:
+        made = source.made()
+        audit.refuse(source.name, source.read(), made[0], config.max_shift)
+        survival = lesions.survival(made[0], made[1], source.spot) if source.spot else math.nan
+        for row in source.rows:
+            found = measures.measure(tracks.truth(linear, row), label(source, row, linear), survival)
+            judged = audit.judge(found, config.veto)
+            facts = {"image": row["image"], "preset": row["preset"], "vetoed": judged[0].severity > 1, "reason": audit.reason(judged)}
+            rows.append(facts | {"severity": judged[0].severity} | found._asdict())
     return pd.DataFrame(rows).round(6)
 
 
-def pair(plain: Job, reason: str, pixels: np.ndarray) -> worst.Pair:
-    """A label and its input, as the stores hold them."""
-    label, enhanced = np.clip(made(plain), 0, 1), region(pixels, plain.row)
-    return worst.Pair(str(plain.row["image"]), reason, store.quantize(enhanced), store.quantize(label))
+def worst_pairs(planned: list[Source], linear: np.ndarray, table: pd.DataFrame) -> list[worst.Pair]:
+    """The worst labels and their inputs, as the stores would hold them, the worst first."""
+    every = list(listed(planned))
+    pairs = []
+    for number in audit.hardest(table).index[: page.WORST]:
+        source, row = every[number]
+        both = (store.quantize(pixels) for pixels in (tracks.truth(linear, row), label(source, row, linear)))
+        pairs.append(worst.Pair(str(row["image"]), table.loc[number, "reason"], *both))
+    return pairs
 
 
 def stop(table: pd.DataFrame, splits: pd.Series, max_vetoed: float) -> None:

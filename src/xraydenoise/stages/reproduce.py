@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from xraydenoise.data import store
 from xraydenoise.evaluation import metrics
 from xraydenoise.noise import Noise, draw_seed
 from xraydenoise.params import Params
-from xraydenoise.stages import scoring, train
+from xraydenoise.stages import scoring, tracks, train
 from xraydenoise.training import classifier
 
 OUT = Path("artifacts/reproduce")
@@ -32,7 +33,7 @@ def run(params: Params, name: str) -> None:
     protocol, method = protocols.load(learner.protocol), protocols.method(name, learner)
     track = pictures(protocol, work / "track")
     judge, classes = classifier.load(train.CLASSIFIER, device) if learner.objective.needs_classifier else (None, [])
-    learnt, val = train.pictures(track, device, classes)
+    learnt, val = train.pictures(track, device, classes, protocol.position)
     test = Drawn(protocol, learner.protocol, track, params.seed, "test")
     scores, networks = [], {}
     for network_name, conditions in learner.mixtures().items():
@@ -54,17 +55,15 @@ def run(params: Params, name: str) -> None:
 
 def pictures(protocol: protocols.Protocol, folder: Path) -> Path:
     """The track folder of a protocol: squares made in `folder`, or the project's own track where the protocol takes it as it is."""
-    whole = Path("artifacts/tracks", protocol.track)
+    whole = tracks.TRACKS / protocol.track
     if protocol.size is None:
         return whole
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     manifest = contracts.read(whole / "manifest.parquet", contracts.Track)
-    names = sorted({"targets.npy", store.inputs(whole).name})
-    for name in names:
-        pixels = store.open_store(whole / name)
-        with store.Writer(folder / name) as writer:
-            offsets = [writer.append(squared(store.read(pixels, *place), protocol.size)) for place in _places(manifest)]
+    pixels = store.open_store(whole / "targets.npy")
+    with store.Writer(folder / "targets.npy") as writer:
+        offsets = [writer.append(squared(store.read(pixels, *place), protocol.size)) for place in _places(manifest)]
     square = manifest.assign(offset=offsets, height=protocol.size, width=protocol.size)
     contracts.write(square, folder / "manifest.parquet", contracts.Track)
     return folder
@@ -82,20 +81,19 @@ def squared(pixels: np.ndarray, size: int) -> np.ndarray:
 class Drawn:
     """The pictures of one split of a protocol, with noise drawn once from (seed, image, protocol, condition)."""
 
-    def __init__(self, protocol: protocols.Protocol, letter: str, track: Path, seed: int, split: str) -> None:
-        manifest = contracts.read(track / "manifest.parquet", contracts.Track)
-        self.rows = manifest[manifest["split"] == split].sort_values("image", ignore_index=True)
+    def __init__(self, protocol: protocols.Protocol, letter: str, folder: Path, seed: int, split: str) -> None:
+        self.track = tracks.Track(folder, protocol.position)
+        self.rows = self.track.rows[self.track.rows["split"] == split].sort_values("image", ignore_index=True)
         self.protocol, self.letter, self.seed = protocol, letter, seed
-        stores = [store.open_store(path) for path in (store.inputs(track), track / "targets.npy")]
-        self.inputs, self.targets = ([store.read(pixels, *place) for place in _places(self.rows)] for pixels in stores)
+        self.targets = [self.track.target(row) for row in self.rows.to_dict("records")]
 
     def noisy(self, condition: str) -> list[np.ndarray]:
         """The noisy pictures (H, W), drawn on the CPU."""
         noise: Noise = self.protocol.conditions[condition]
         drawn = []
-        for image, clean in zip(self.rows["image"], self.inputs, strict=True):
-            generator = torch.Generator().manual_seed(draw_seed(self.seed, image, f"protocol {self.letter} {condition}"))
-            drawn.append(noise(torch.from_numpy(clean)[None, None], generator)[0, 0].numpy())
+        for row in self.rows.to_dict("records"):
+            generator = torch.Generator().manual_seed(draw_seed(self.seed, row["image"], f"protocol {self.letter} {condition}"))
+            drawn.append(self.track.noisy(row, partial(noise, generator=generator)))
         return drawn
 
     def score(self, method: str, condition: str, denoise: Callable[[np.ndarray], np.ndarray]) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """What evaluate and baseline share: score one method on the stored noisy pictures, and keep a few of what it made."""
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from xraydenoise import contracts
 from xraydenoise.data import splits, store
 from xraydenoise.evaluation import metrics, spectrum
 from xraydenoise.progress import progress
+from xraydenoise.stages import tracks
 
 Denoise = Callable[[str, str, np.ndarray], np.ndarray]  # track, condition, noisy float32 (H, W) -> the same shape
 Row = dict[Hashable, Any]  # of `Track.rows`
@@ -29,22 +31,25 @@ class Track:
     """The noisy pictures of val and test that one track stores, and their truths."""
 
     def __init__(self, name: str) -> None:
-        degraded, learnt = Path("artifacts/degrade", name), Path("artifacts/tracks", name)
+        degraded = Path("artifacts/degrade", name)
+        self.name, self.stored = name, tracks.Track(tracks.TRACKS / name)
         manifest = contracts.read(degraded / "manifest.parquet", contracts.Degraded)
-        targets = contracts.read(learnt / "manifest.parquet", contracts.Track)[["image", "offset"]]
-        rows = manifest.merge(targets.rename(columns={"offset": "target"}), on="image", how="left", validate="many_to_one")
-        if rows["target"].isna().any():
-            image = rows["image"][rows["target"].isna()].iloc[0]
-            raise ValueError(f"{degraded}/manifest.parquet: image {image} is not in {learnt}/manifest.parquet; run `dvc repro`")
-        self.name = name
-        self.rows = rows.sort_values(["condition", "split", "image"], ignore_index=True).assign(track=name)
-        self.noisy = {condition: store.open_store(degraded / f"{condition}.npy") for condition in sorted(rows["condition"].unique())}
-        self.targets = store.open_store(learnt / "targets.npy") if self.noisy else np.empty(0, np.uint16)
+        self.places = self.stored.rows.set_index("image", drop=False).to_dict("index")  # where truth and target of each image lie
+        if unknown := sorted(set(manifest["image"]) - set(self.places)):
+            raise ValueError(
+                f"{degraded}/manifest.parquet: image {unknown[0]} is not in {self.stored.folder}/manifest.parquet; run `dvc repro`"
+            )
+        self.rows = manifest.sort_values(["condition", "split", "image"], ignore_index=True).assign(track=name)
+        self.noisy = {condition: store.open_store(degraded / f"{condition}.npy") for condition in sorted(manifest["condition"].unique())}
 
     def pair(self, row: Row) -> tuple[np.ndarray, np.ndarray]:
         """Noisy picture and truth, each float32 (H, W)."""
         noisy = store.read(self.noisy[row["condition"]], int(row["offset"]), int(row["height"]), int(row["width"]))
-        return noisy, store.read(self.targets, int(row["target"]), int(row["height"]), int(row["width"]))
+        return noisy, self.stored.truth(self.places[row["image"]])
+
+    def label(self, row: Row) -> np.ndarray | None:
+        """Real-ESRGAN's label, float32 (H, W); None on track noise, whose target is the truth."""
+        return None if self.stored.regions is None else self.stored.target(self.places[row["image"]])
 
 
 def denoiser(network: nn.Module, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
@@ -61,8 +66,8 @@ def denoiser(network: nn.Module, device: torch.device) -> Callable[[np.ndarray],
 class Scored(NamedTuple):
     row: Row
     prediction: np.ndarray  # float32 (H, W)
-    target: np.ndarray  # the same shape
-    score: metrics.Score
+    truth: np.ndarray  # the same shape
+    score: dict[str, float]  # the measured columns of contracts.Scores
     seconds: float  # that denoising took
 
 
@@ -98,13 +103,13 @@ def score(
         total = sum(len(track.rows) for track in tracks)
         for done in progress(scored(method, tracks, denoise, pool), f"score {method}", total):
             row = done.row | {"method": method, "setting": settings.get((done.row["track"], done.row["condition"]), "")}
-            rows.append(row | done.score._asdict())
+            rows.append(row | done.score)
             sizes.append(done.prediction.size)
             seconds.append(done.seconds)
             if row["split"] == "test" and (row["track"], row["condition"], row["image"]) in wanted:
                 shown = np.clip(done.prediction, 0, 1)
                 seen.append(row | {"offset": writer.append(shown)})
-                powers.setdefault((row["track"], row["condition"]), []).append(spectrum.noise_power(shown - done.target).power)
+                powers.setdefault((row["track"], row["condition"]), []).append(spectrum.noise_power(shown - done.truth).power)
     contracts.write(_table(rows, contracts.Scores), out / "scores.parquet", contracts.Scores)
     contracts.write(_table(seen, contracts.Pictures), out / "pictures.parquet", contracts.Pictures)
     frequency = spectrum.noise_power(np.zeros((1, 1))).frequency
@@ -129,16 +134,20 @@ def scored(method: str, tracks: Sequence[Track], denoise: Denoise, pool: Executo
             yield from pool.map(partial(_score_one, method), *zip(*chunk, strict=True))
 
 
-def _timed(track: Track, row: Row, denoise: Denoise) -> tuple[Row, np.ndarray, np.ndarray, float]:
-    noisy, target = track.pair(row)
+def _timed(track: Track, row: Row, denoise: Denoise) -> tuple[Row, np.ndarray, np.ndarray, np.ndarray | None, float]:
+    noisy, truth = track.pair(row)
     start = time.perf_counter()
     prediction = denoise(track.name, row["condition"], noisy)
-    return row, prediction, target, time.perf_counter() - start
+    return row, prediction, truth, track.label(row), time.perf_counter() - start
 
 
-def _score_one(method: str, row: Row, prediction: np.ndarray, target: np.ndarray, seconds: float) -> Scored:
+def _score_one(method: str, row: Row, prediction: np.ndarray, truth: np.ndarray, label: np.ndarray | None, seconds: float) -> Scored:
     try:
-        return Scored(row, prediction, target, metrics.score(prediction, target), seconds)
+        found = metrics.score(prediction, truth)._asdict() | {"label_psnr": math.nan, "label_ssim": math.nan}
+        if label is not None:
+            shown = metrics.clip(prediction, label)
+            found |= {"label_psnr": metrics.psnr(shown, label), "label_ssim": metrics.ssim(shown, label)}
+        return Scored(row, prediction, truth, found, seconds)
     except ValueError as error:
         raise ValueError(f"{method}, track {row['track']}, condition {row['condition']}, image {row['image']}: {error}") from error
 

@@ -16,10 +16,11 @@ import psutil
 import torch
 from safetensors.torch import save_file
 
-from xraydenoise import contracts, models, noise, training
+from xraydenoise import contracts, enhancement, models, noise, training
 from xraydenoise.data import splits, store
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
+from xraydenoise.stages import tracks
 from xraydenoise.training import Recipe, batches, checkpoints, classifier, loop, objectives
 from xraydenoise.training.device import pick
 
@@ -101,27 +102,46 @@ def prepared(params: Params) -> torch.device:
     return device
 
 
-def pictures(track: Path, device: torch.device, classes: Sequence[str]) -> tuple[batches.Pictures, batches.Pictures]:
+def pictures(
+    track: Path, device: torch.device, classes: Sequence[str], position: enhancement.Position | None = None
+) -> tuple[batches.Pictures, batches.Pictures]:
     """The training and the val pictures in the folder of a track; those of val in an order that takes every patient once before a second
-    time."""
-    manifest = splits.by_turns(contracts.read(track / "manifest.parquet", contracts.Track), ["image"])
-    targets = store.resident(store.open_store(track / "targets.npy"), device)
-    inputs = targets if store.inputs(track).name == "targets.npy" else store.resident(store.open_store(store.inputs(track)), device)
-    train, val = (listed(manifest[manifest["split"] == split], inputs, targets, classes) for split in ("train", "val"))
+    time. `position` is where noise joins on track enhanced; None is where params.yaml had it."""
+    manifest = splits.by_turns(contracts.read(track / "manifest.parquet", contracts.Track), ["image"]).reset_index(drop=True)
+    regions = tracks.regions(track, manifest["image"], position)
+    names = ["targets"] if regions is None else ["targets", "linear", "plain"]
+    stores = {name: store.resident(store.open_store(track / f"{name}.npy"), device) for name in names}
+    train, val = (listed(manifest["split"] == split, manifest, regions, stores, classes) for split in ("train", "val"))
     return train, val
 
 
-def listed(rows: pd.DataFrame, inputs: torch.Tensor, targets: torch.Tensor, classes: Sequence[str]) -> batches.Pictures:
-    """The pictures of some rows of a contracts.Track, in two resident stores."""
+def listed(
+    chosen: pd.Series, manifest: pd.DataFrame, regions: pd.DataFrame | None, stores: dict[str, torch.Tensor], classes: Sequence[str]
+) -> batches.Pictures:
+    """The `chosen` rows of a contracts.Track, and of the contracts.Regions beside it, as pictures in resident stores."""
+    device = stores["targets"].device
+    rows = manifest[chosen]
     labels = rows["label"].astype(object).where(rows["label"].notna(), None)
+    numbers = {name: torch.tensor(rows[name].to_numpy(), dtype=torch.int64, device=device) for name in ("offset", "height", "width")}
     return batches.Pictures(
         images=rows["image"].tolist(),
-        offset=rows["offset"].tolist(),
-        height=rows["height"].tolist(),
-        width=rows["width"].tolist(),
-        inputs=inputs,
-        targets=targets,
-        labels=classifier.numbered(labels.tolist(), classes),
+        targets=stores["targets"],
+        labels=torch.tensor(classifier.numbered(labels.tolist(), classes), dtype=torch.int64, device=device),
+        enhanced=None if regions is None else enhanced(regions[chosen], stores),
+        **numbers,
+    )
+
+
+def enhanced(regions: pd.DataFrame, stores: dict[str, torch.Tensor]) -> batches.Enhanced:
+    """What the inputs of some contracts.Regions are made of."""
+    device = stores["linear"].device
+    return batches.Enhanced(
+        linear=stores["linear"],
+        plain=stores["plain"],
+        offset=torch.tensor(regions["plain"].to_numpy(), dtype=torch.int64, device=device),
+        gains=enhancement.gains(regions["preset"].tolist()).to(device),
+        curves=torch.tensor(regions[tracks.CURVE].to_numpy(), dtype=torch.float32, device=device),
+        position=next(iter(regions["noise"]), "before"),
     )
 
 

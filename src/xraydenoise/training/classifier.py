@@ -91,9 +91,9 @@ def accuracy(network: Classifier, pictures: Pictures) -> float | None:
     """Balanced: the mean over classes of the share of whole pictures that it tells right; None where no picture has a label."""
     network.eval()
     right: dict[int, list[bool]] = {}
-    for number, label in enumerate(pictures.labels):
+    for number, label in enumerate(pictures.labels.tolist()):
         if label != UNKNOWN:
-            right.setdefault(label, []).append(int(network(pictures.whole(number)[1]).argmax()) == label)
+            right.setdefault(label, []).append(int(network(pictures.target(pictures.whole(number))).argmax()) == label)
     shares = [sum(answers) / len(answers) for answers in right.values()]
     return sum(shares) / len(shares) if shares else None
 

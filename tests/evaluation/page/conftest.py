@@ -78,6 +78,7 @@ def content() -> page.Content:
         warnings=["test has 8 patients <few>"],
         ranking=rank(),
         chosen={"noise": "unet"},
+        champions=["noise"],
         baselines=["noisy", "median", "bilateral"],
         curves=sweep(),
         cases=[made_case("best"), made_case("worst", seed=1), made_case("median", "quantum_30", NASTY + "\udcff", seed=2)],

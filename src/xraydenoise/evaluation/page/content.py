@@ -17,10 +17,8 @@ class Case:
     kind: str  # best, median or worst: its place among all test pictures by the chosen model's gain; only where there is one
     image: str
     patient: str
-    layers: Mapping[
-        str, np.ndarray
-    ]  # float32 (H, W) in [0, 1], in the order shown; the last is the target: truth, or label on track enhanced
-    psnr: Mapping[str, float]  # dB of each layer but the target, over the whole picture
+    layers: Mapping[str, np.ndarray]  # float32 (H, W) in [0, 1], in the order shown; the last is the truth
+    psnr: Mapping[str, float]  # dB of each layer but the truth, over the whole picture
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,7 @@ class Content:
         pd.DataFrame
     )  # contracts.Ranking; may have `group`, letters: two methods of a track and condition that share one are not told apart
     chosen: Mapping[str, str]  # track -> the model chosen on val
+    champions: Collection[str]  # the tracks whose chosen model may become champion
     baselines: Collection[str]
     curves: pd.DataFrame  # of evaluation.curves: family, method, level, psnr, psnr_low, psnr_high
     cases: Sequence[Case]

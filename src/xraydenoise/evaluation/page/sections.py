@@ -9,7 +9,7 @@ from xraydenoise.evaluation.curves import LEVELS
 from xraydenoise.evaluation.page import charts, markup
 from xraydenoise.evaluation.page.content import Content
 from xraydenoise.evaluation.page.markup import Cell, cell, details, facts, frame_table, number, table, text
-from xraydenoise.evaluation.ranking import ALL, REFERENCE, none_apart
+from xraydenoise.evaluation.ranking import ALL, CHAMPION, REFERENCE, none_apart
 from xraydenoise.evaluation.report import MEANING
 from xraydenoise.evaluation.statistics import FEW
 
@@ -20,6 +20,8 @@ METRICS = {
     "ms_ssim": ("MS-SSIM", 4),
     "edges": ("edges", 3),
     "mse": ("MSE", 5),
+    "label_psnr": ("label: PSNR, dB", 2),
+    "label_ssim": ("label: SSIM", 4),
 }  # digits shown
 
 
@@ -34,7 +36,7 @@ def summary(content: Content) -> str:
             f'<article class="card"><h3>Track {text(track)}</h3><p class="chosen">{text(method)}</p>'
             f'<p class="gain"><strong>{number(row["gain_psnr"], 2, signed=True)} dB</strong> {_ends(row, "gain_psnr", 2)}</p>'
             f"<p>PSNR over the {REFERENCE} filter, {MEAN}; {_count(row)} of test. Chosen on val."
-            f"{_tied(overall, method, content.confidence)}</p></article>"
+            f"{_tied(overall, method, content.confidence)} {CHAMPION[track in content.champions]}</p></article>"
         )
     parts.append("</div>")
     if content.warnings:
@@ -65,7 +67,7 @@ def _tables(rows: pd.DataFrame, track: str, content: Content) -> list[str]:
     shown = rows[~rows["method"].isin([REFERENCE, "noisy"])]  # the noisy picture's loss would squeeze all the rest
     ticks = charts.steps(min(0.0, shown["gain_psnr_low"].min()), max(0.0, shown["gain_psnr_high"].max()), 4) if len(shown) else [-1.0, 1.0]
     span = (ticks[0], ticks[-1])
-    metrics = {name: shape for name, shape in METRICS.items() if name in rows}
+    metrics = {name: shape for name, shape in METRICS.items() if name in rows and rows[name].notna().any()}
     heads = [*(head for head, _ in metrics.values()), f"gain over the {REFERENCE}, dB", charts.axis(*span), "gain in SSIM"]
     grouped = "group" in rows and bool(rows["group"].notna().any())
     for condition, block in sorted(rows.groupby("condition", sort=False), key=lambda pair: pair[0] != ALL):
