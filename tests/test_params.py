@@ -6,14 +6,6 @@ import yaml
 from xraydenoise import params
 
 ROOT = Path(__file__).parents[1]
-VAE = {  # patches larger than the crops of the profile
-    "track": "noise",
-    "mixture": "blind",
-    "objective": {"kind": "elbo"},
-    "steps": 500,
-    "learning_rate": 0.001,
-    "network": {"kind": "vae", "side": 128, "channels": [4, 8], "code": 4},
-}
 
 
 def entry(content, path):
@@ -69,7 +61,6 @@ def test_the_params_are_frozen():
         ("models.dncnn.objective", {"kind": "sure", "sigma": 0.1}, ["models.dncnn.objective", "sigma 0.1, clip false", "clip=True"]),
         ("models.dncnn.objective", {"kind": "elbo"}, ["models.dncnn.objective", "elbo takes kind vae", "'dncnn'", "use mse"]),
         ("models.dncnn.objective", {"kind": "bce"}, ["models.dncnn.objective", "bce takes networks", "[0, 1]", "use mse"]),
-        ("models.dncnn", VAE, ["models.dncnn.objective", "at least one patch, 128 px", "train.patch 64"]),
         ("models.dncnn.learning_rate", 0, ["models.dncnn.learning_rate", "greater than 0"]),
         ("classifier.channels", 0, ["classifier.channels", "greater than or equal to 1"]),
         ("models.dncnn.steps", "many", ["models.dncnn.steps", "many"]),

@@ -24,8 +24,9 @@ def test_only_the_middle_tap_speaks_and_it_is_orthogonal() -> None:
     assert layer.weight.count_nonzero() == middle.count_nonzero()
 
 
-def test_a_last_layer_near_zero_makes_its_input_a_tenth() -> None:
-    layer = nn.Conv2d(64, 4, 3)
+@pytest.mark.parametrize("layer", [nn.Conv2d(64, 4, 3), nn.ConvTranspose2d(64, 4, 3, padding=2)], ids=["convolution", "transposed"])
+@torch.inference_mode()
+def test_a_last_layer_near_zero_makes_its_input_a_tenth(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
     near_zero(layer)
     signal = torch.randn(4, 64, 32, 32, generator=torch.Generator().manual_seed(0))
     assert layer(signal).std().item() == pytest.approx(0.1, rel=0.3)

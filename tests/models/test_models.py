@@ -14,8 +14,8 @@ from xraydenoise import models, params
 
 ROOT = Path(__file__).parents[2]
 PROFILES = [ROOT / "params.yaml", *sorted((ROOT / "profiles").glob("*.yaml"))]
-PUBLISHED = {  # the published shape of every kind, and its parameters
-    "eudncnn": ({"channels": 32, "depth": 8}, 151_324),
+PUBLISHED = {  # the published shape of every kind, and how many parameters it learns
+    "eudncnn": ({"channels": 32, "depth": 8}, 151_326),
     "unet": ({"channels": [64, 128, 256], "bottleneck": 512, "unshuffle": 1, "residual": False, "batch_norm": False}, 7_781_761),
     "autoencoder": ({"channels": [64, 32]}, 71_169),
     "ding_liu": ({"channels": 64}, 1_027_425),
@@ -23,16 +23,18 @@ PUBLISHED = {  # the published shape of every kind, and its parameters
     "dncnn": ({"channels": 64, "depth": 17, "unshuffle": 1, "batch_norm": True}, 556_097),
     "gondara": ({"channels": [64, 128]}, 296_449),
     "stacked_autoencoder": ({"side": 16, "hidden": [256, 128]}, 99_200),
-    "dense_autoencoder": ({"side": 64, "channels": [32, 64], "code": 150}, 2_837_527),
-    "vae": ({"side": 64, "channels": [32, 64], "code": 50}, 1_813_349),
-    "skip_autoencoder": ({"channels": [64, 64, 128, 256, 518]}, 12_373_063),
+    "dense_autoencoder": ({"side": 64, "channels": [32, 64], "code": 150, "kernel": 3}, 2_525_591),
+    "vae": ({"side": 64, "channels": [32, 64], "code": 50, "kernel": 3}, 1_600_613),
+    "skip_autoencoder": ({"channels": [64, 64, 128, 256, 518], "last": 64}, 12_634_631),
     "red_net": ({"channels": 64, "depth": 30, "unshuffle": 1}, 1_035_201),
 }
 VARIANTS = [  # further published shapes
     ({"kind": "dncnn", "channels": 64, "depth": 20, "unshuffle": 1, "batch_norm": True}, 667_073),
     ({"kind": "red_net", "channels": 64, "depth": 10, "unshuffle": 1}, 296_641),
     ({"kind": "red_net", "channels": 64, "depth": 20, "unshuffle": 1}, 665_921),
-    ({"kind": "vae", "side": 64, "channels": [32, 64], "code": 10}, 420_629),
+    ({"kind": "vae", "side": 64, "channels": [32, 64], "code": 10, "kernel": 3}, 366_613),
+    ({"kind": "vae", "side": 64, "channels": [32, 64], "code": 40, "kernel": 3}, 1_292_113),
+    ({"kind": "vae", "side": 128, "channels": [32, 64], "code": 50, "kernel": 3}, 6_624_357),
 ]
 SHAPES = [({"kind": kind} | entry, count) for kind, (entry, count) in PUBLISHED.items()] + VARIANTS
 READ: TypeAdapter[models.Network] = TypeAdapter(models.NetworkConfig)
@@ -81,6 +83,13 @@ def test_every_network_of_the_profiles_takes_the_smallest_picture(network: model
     clean = models.initialised(network, 0).eval()(noisy)
     assert clean.shape == noisy.shape
     assert clean.dtype == torch.float32
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=str)
+@torch.inference_mode()
+def test_every_network_computes_in_float64_when_it_is_made_double(network: models.Network) -> None:
+    clean = models.initialised(network, 0).double().eval()(torch.rand(1, 1, 24, 20, dtype=torch.float64))
+    assert clean.dtype == torch.float64
 
 
 @pytest.mark.parametrize("network", SMALL, ids=str)

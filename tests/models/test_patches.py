@@ -84,3 +84,9 @@ def test_cut_gives_the_patches_in_order_and_drops_the_rest(height: int, width: i
     places = [(top, left) for top in range(0, height - 7, 8) for left in range(0, width - 7, 8)]
     expected = [picture[:, top : top + 8, left : left + 8] for picture in pictures for top, left in places]
     assert torch.equal(cut(pictures, 8), torch.stack(expected))
+
+
+def test_cut_continues_a_smaller_picture_by_reflection_as_patchwise_does() -> None:
+    picture, seen = torch.rand(2, 1, 10, 16), []
+    patchwise(lambda patches: (seen.append(patches), patches)[1], picture, 16)
+    assert torch.equal(cut(picture, 16), seen[0])

@@ -26,7 +26,10 @@ class Network(kinds.Config):
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """The network with first weights from torch's global generator: float32 (B, 1, H, W), 1.0 = full scale -> the same shape."""
+        """The network with first weights from torch's global generator: float32 (B, 1, H, W), 1.0 = full scale -> the same shape.
+
+        It gives back the dtype that it is given, also under autocast, and float64 once it is made `double()`.
+        """
 
 
 KNOWN = kinds.by_kind("xraydenoise.models")

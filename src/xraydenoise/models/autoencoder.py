@@ -58,7 +58,7 @@ class Autoencoder(nn.Module):
     def forward(self, noisy: Tensor) -> Tensor:  # (B, 1, H, W) -> the same
         height, width = noisy.shape[-2:]
         logits: Tensor = self.layers(padded(noisy, 2**self.halvings))
-        return torch.sigmoid(logits.float())[..., :height, :width]
+        return torch.sigmoid(logits.to(noisy.dtype))[..., :height, :width]
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """EUDnCNN: a U-shaped DnCNN that sees trainable Sobel maps of its input at every scale, made for enhanced cephalograms.
 
-Published shape: channels 32, depth 8 (151,324 parameters here, "about 151 k"). A stem of the picture and 64 Sobel maps, 65 channels in all;
+Published shape: channels 32, depth 8 (151,326 parameters). A stem of the picture and 64 Sobel maps, 65 channels in all;
 then `depth` stages of convolution, batch normalisation and ReLU, the first ones followed by max-pooling, the last ones by max-unpooling,
 each joined with the picture at its scale and 32 Sobel maps of that. It predicts what is to be added to the picture.
 
@@ -75,23 +75,33 @@ class EUDnCNN(nn.Module):
 
 
 class TrainableSobel(nn.Module):
-    """(B, 1, H, W) -> (B, channels, H, W): a Gaussian blur, then Sobel kernels in turn; the blur's width and each map's gain are learnt."""
+    """(B, 1, H, W) -> (B, channels, H, W): a 3x3 blur with a bias of its own, then Sobel kernels in turn.
+
+    The blur's taps are exp(-r^2) / grid, r in px, made to add up to 1 (the middle one is .332 at first). Its grid and its bias are learnt,
+    and so are the factor and the bias of each map.
+    """
 
     kernels: Tensor
+    gaussian: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.sigma = nn.Parameter(torch.ones(3, 3))  # px, of the Gaussian at each tap
+        self.grid = nn.Parameter(torch.ones(3, 3))
+        self.blur_bias = nn.Parameter(torch.zeros(1))
         self.factor = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         kernels = torch.tensor(SOBEL).repeat(-(-channels // 4), 1, 1)[:channels, None]  # (channels, 1, 3, 3)
+        axis = torch.arange(-1.0, 2.0)
         self.register_buffer("kernels", kernels, persistent=False)
+        self.register_buffer("gaussian", torch.exp(-(axis[:, None] ** 2 + axis**2)), persistent=False)  # (3, 3)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        axis = torch.arange(-1.0, 2.0, device=pictures.device)
-        taps = torch.exp(-(axis[:, None] ** 2 + axis**2) / (2 * self.sigma.square() + 1e-6))
-        blurred = F.conv2d(pictures, (taps / taps.sum())[None, None], padding=1)
+        blurred = F.conv2d(pictures, self.blur()[None, None], self.blur_bias, padding=1)
         return F.conv2d(blurred, self.kernels * self.factor[:, None, None, None], self.bias, padding=1)
+
+    def blur(self) -> Tensor:  # (3, 3)
+        taps = self.gaussian / self.grid
+        return taps / taps.sum()
 
 
 def unpooled(values: Tensor, places: Tensor) -> Tensor:

@@ -45,5 +45,5 @@ class Gondara(nn.Module):
 
     def forward(self, noisy: Tensor) -> Tensor:  # (B, 1, H, W) -> the same
         height, width = noisy.shape[-2:]
-        clean = torch.sigmoid(self.last(self.body(padded(noisy, 2**self.halvings))).float())
+        clean = torch.sigmoid(self.last(self.body(padded(noisy, 2**self.halvings))).to(noisy.dtype))
         return clean[..., :height, :width]

@@ -21,11 +21,11 @@ def patchwise(network: Callable[[Tensor], Tensor], pictures: Tensor, side: int) 
     step = side // 2
     tall, wide = (side + -(-max(0, size - side) // step) * step for size in (height, width))
     if (tall, wide) == (side, side):
-        return network(extended(pictures, side, side)).float()[..., :height, :width]
+        return network(extended(pictures, side, side)).to(pictures.dtype)[..., :height, :width]
     cut = F.unfold(extended(pictures, tall, wide), side, stride=step)  # (B, side * side, N)
     patches = cut.transpose(1, 2).reshape(-1, 1, side, side)
     parts = torch.split(patches, len(patches) if torch.is_grad_enabled() else AT_ONCE)  # a large picture has many
-    out = torch.cat([network(part).float() for part in parts]).view(len(pictures), -1, side * side).transpose(1, 2)
+    out = torch.cat([network(part).to(pictures.dtype) for part in parts]).view(len(pictures), -1, side * side).transpose(1, 2)
     weight = pyramid(side, pictures.device).view(1, -1, 1)
     blended = F.fold(out * weight, (tall, wide), side, stride=step) / F.fold(weight.expand_as(cut[:1]), (tall, wide), side, stride=step)
     return blended[..., :height, :width]
@@ -38,5 +38,10 @@ def pyramid(side: int, device: torch.device) -> Tensor:
 
 
 def cut(pictures: Tensor, side: int) -> Tensor:
-    """(B, 1, H, W), at least side x side -> (N, 1, side, side): patches that do not overlap; what is left at the far edges is dropped."""
-    return F.unfold(pictures, side, stride=side).transpose(1, 2).reshape(-1, 1, side, side)
+    """(B, 1, H, W) -> (N, 1, side, side): patches that do not overlap; what is left at the far edges is dropped.
+
+    A smaller picture is continued by reflection first, as `patchwise` does.
+    """
+    height, width = pictures.shape[-2:]
+    whole = extended(pictures, max(height, side), max(width, side))
+    return F.unfold(whole, side, stride=side).transpose(1, 2).reshape(-1, 1, side, side)

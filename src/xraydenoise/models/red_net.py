@@ -1,9 +1,8 @@
 """RED-Net (Mao, Shen, Yang 2016): a chain of convolutions mirrored by transposed ones, with additions across every second layer.
 
 Published shapes: channels 64, depth 10, 20 or 30, unshuffle 1 (296,641, 665,921 and 1,035,201 parameters; half of the layers are
-transposed). No pooling, so
-fine detail survives; the noisy picture is added at the end. `unshuffle: 2` puts each 2x2 px into four channels first (FFDNet, Zhang et
-al. 2018): a quarter of the work.
+transposed). No pooling, so fine detail survives; the noisy picture is added at the end. `unshuffle: 2` puts each 2x2 px into four channels
+first (FFDNet, Zhang et al. 2018): a quarter of the work.
 """
 
 from typing import ClassVar, Literal

@@ -44,7 +44,7 @@ class StackedAutoencoder(nn.Module):
         for layer in self.layers:
             code = layer(code)
         for layer in reversed(self.layers):
-            code = torch.sigmoid(layer.back(code).float())  # type: ignore[operator]
+            code = torch.sigmoid(layer.back(code).to(noisy.dtype))  # type: ignore[operator]
         return code.view_as(noisy)
 
 

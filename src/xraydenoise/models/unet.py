@@ -62,7 +62,7 @@ class UNet(nn.Module):
         for level, skip in zip(reversed(self.up), reversed(skips), strict=True):
             hidden = level(torch.cat([F.interpolate(hidden, scale_factor=2, mode="nearest"), skip], dim=1))
         out = F.pixel_shuffle(self.last(hidden), self.unshuffle)[..., :height, :width]
-        return noisy - out if self.residual else torch.sigmoid(out.float())
+        return noisy - out if self.residual else torch.sigmoid(out.to(noisy.dtype))
 
 
 def two_convolutions(before: int, after: int, batch_norm: bool) -> nn.Sequential:

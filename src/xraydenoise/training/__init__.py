@@ -43,7 +43,7 @@ class Recipe(kinds.Config):
     def check(self, mixture: Sequence[Noise], train: TrainConfig) -> None:
         """Raise ValueError where the objective cannot take the track, the network, its noise or the crops, or the budget is all warm-up."""
         try:
-            self.objective.check(self.network, mixture, train.patch)
+            self.objective.check(self.network, mixture)
         except ValueError as error:
             raise ValueError(f"objective: {error}") from error
         if self.track == "enhanced" and not self.objective.needs_target:

@@ -20,8 +20,8 @@ def test_a_network_whose_pictures_may_leave_0_to_1_is_refused_with_the_reason() 
     with pytest.raises(
         ValueError, match=r"bce takes networks whose pictures lie in \[0, 1\], found .*'dncnn'.*; use mse, or one that ends"
     ):
-        OBJECTIVE.check(unbounded, [], 64)
+        OBJECTIVE.check(unbounded, [])
 
 
 def test_a_network_that_ends_in_a_sigmoid_is_taken() -> None:
-    OBJECTIVE.check(Autoencoder(kind="autoencoder", channels=(4, 4)), [], 64)
+    OBJECTIVE.check(Autoencoder(kind="autoencoder", channels=(4, 4)), [])

@@ -97,6 +97,6 @@ def test_the_target_is_not_looked_at(scaled, drawn) -> None:
     ids=lambda noise: noise.kind,
 )
 def test_noise_that_neighbours_cannot_average_away_is_refused_by_name(noise) -> None:
-    OBJECTIVE.check(NETWORK, [WHITE], 64)
+    OBJECTIVE.check(NETWORK, [WHITE])
     with pytest.raises(ValueError, match=f"noise of mean 0, independent from pixel to pixel; found .*{noise.kind}"):
-        OBJECTIVE.check(NETWORK, [WHITE, noise], 64)
+        OBJECTIVE.check(NETWORK, [WHITE, noise])

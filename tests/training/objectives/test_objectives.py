@@ -45,7 +45,7 @@ def test_every_kind_in_the_room_is_among_those_tested_here() -> None:
 @every_kind
 def test_every_objective_gives_a_finite_number_and_gradients_that_are_finite(kind, done, precise, drawn, judge) -> None:
     network = fresh(kind)
-    OBJECTIVES[kind].check(NETWORKS[kind], NOISE, patch=16)
+    OBJECTIVES[kind].check(NETWORKS[kind], NOISE)
     with torch.autocast("cpu", torch.bfloat16, enabled=not precise):
         loss = OBJECTIVES[kind].loss(network, drawn(), done, judge)
     assert loss.shape == ()

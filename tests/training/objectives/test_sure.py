@@ -38,7 +38,7 @@ def test_bf16_does_not_blind_it_to_its_small_step(drawn) -> None:
 
 
 def test_the_noise_that_it_knows_is_taken() -> None:
-    OBJECTIVE.check(NETWORK, [TAKEN], 64)
+    OBJECTIVE.check(NETWORK, [TAKEN])
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_noise_that_its_formula_does_not_hold_for_is_refused_even_beside_other(n
     with pytest.raises(
         ValueError, match=r"sure takes gaussian noise of mean 0 and sigma 0\.1, clip false, alone; found Config\(.*\)"
     ) as error:
-        OBJECTIVE.check(NETWORK, [TAKEN, noise], 64)
+        OBJECTIVE.check(NETWORK, [TAKEN, noise])
     assert repr(noise) in str(error.value)

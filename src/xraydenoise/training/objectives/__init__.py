@@ -42,8 +42,8 @@ class Objective(kinds.Config):
         to the end, the last weights are kept."""
         return 0.0 if self.needs_target else math.inf
 
-    def check(self, network: Network, mixture: Sequence[Noise], patch: int) -> None:
-        """Raise ValueError where `network`, the training noise or crops of `patch` px are not what this objective can take."""
+    def check(self, network: Network, mixture: Sequence[Noise]) -> None:
+        """Raise ValueError where `network` or the training noise is not what this objective can take."""
 
     @abstractmethod
     def loss(self, network: nn.Module, batch: Batch, done: float, classifier: nn.Module | None) -> Tensor:

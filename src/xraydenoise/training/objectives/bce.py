@@ -15,7 +15,7 @@ from xraydenoise.training.objectives import Batch, Objective
 class Config(Objective):
     kind: Literal["bce"]
 
-    def check(self, network: Network, mixture: Sequence[Noise], patch: int) -> None:  # noqa: ARG002
+    def check(self, network: Network, mixture: Sequence[Noise]) -> None:  # noqa: ARG002
         if not network.bounded:
             raise ValueError(f"bce takes networks whose pictures lie in [0, 1], found {network!r}; use mse, or one that ends in a sigmoid")
 

@@ -20,11 +20,9 @@ from xraydenoise.training.objectives import Batch, Objective
 class Config(Objective):
     kind: Literal["elbo"]
 
-    def check(self, network: Network, mixture: Sequence[Noise], patch: int) -> None:  # noqa: ARG002
+    def check(self, network: Network, mixture: Sequence[Noise]) -> None:  # noqa: ARG002
         if not isinstance(network, vae.Config):
             raise ValueError(f"elbo takes kind vae, whose code has a distribution, found {network.kind!r}; use mse")
-        if patch < network.side:
-            raise ValueError(f"elbo needs crops of at least one patch, {network.side} px, found train.patch {patch}")
 
     def loss(self, network: nn.Module, batch: Batch, done: float, classifier: nn.Module | None) -> Tensor:  # noqa: ARG002
         side: int = network.side  # type: ignore[assignment]

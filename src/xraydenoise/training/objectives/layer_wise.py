@@ -28,11 +28,9 @@ class Config(Objective):
     def settled(self) -> float:
         return self.pretrain
 
-    def check(self, network: Network, mixture: Sequence[Noise], patch: int) -> None:  # noqa: ARG002
+    def check(self, network: Network, mixture: Sequence[Noise]) -> None:  # noqa: ARG002
         if not isinstance(network, stacked_autoencoder.Config):
             raise ValueError(f"layer_wise takes kind stacked_autoencoder, found {network.kind!r}; use mse or bce")
-        if patch < network.side:
-            raise ValueError(f"layer_wise needs crops of at least one patch, {network.side} px, found train.patch {patch}")
 
     def loss(self, network: nn.Module, batch: Batch, done: float, classifier: nn.Module | None) -> Tensor:  # noqa: ARG002
         if done >= self.pretrain:

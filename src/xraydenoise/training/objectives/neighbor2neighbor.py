@@ -26,7 +26,7 @@ class Config(Objective):
     kind: Literal["neighbor2neighbor"]
     weight: float = Field(ge=0)  # of the second term, at the end
 
-    def check(self, network: Network, mixture: Sequence[Noise], patch: int) -> None:  # noqa: ARG002
+    def check(self, network: Network, mixture: Sequence[Noise]) -> None:  # noqa: ARG002
         if other := [repr(noise) for noise in mixture if not noise.averages_out]:
             raise ValueError(f"neighbor2neighbor needs noise of mean 0, independent from pixel to pixel; found {', '.join(other)}")
 

@@ -29,7 +29,7 @@ class Config(Objective):
     kind: Literal["sure"]
     sigma: float = Field(gt=0, le=1)  # standard deviation of the noise, fraction of full scale
 
-    def check(self, network: Network, mixture: Sequence[Noise], patch: int) -> None:  # noqa: ARG002
+    def check(self, network: Network, mixture: Sequence[Noise]) -> None:  # noqa: ARG002
         for noise in mixture:
             known = isinstance(noise, gaussian.Config) and (noise.mean, noise.sigma) == (0, self.sigma)
             if not known or noise.clip:
