@@ -2,7 +2,6 @@
 
 import argparse
 import fcntl
-import json
 import os
 import signal
 import sys
@@ -69,10 +68,9 @@ def _run(begun: float, only_plan: bool) -> int:
 
 
 def _missing(checked: params.Params) -> str | None:
-    """The chosen MLflow store where it lacks the model that stage register put elsewhere."""
-    if not register.RECORD.exists():  # DVC runs that stage anyway
-        return None
-    return presence.missing(checked.registry, json.loads(register.RECORD.read_text(encoding="utf-8"))["digest"])
+    """The chosen MLflow store where it lacks a model that stage register put elsewhere."""
+    lacking = (presence.missing(checked.registry, track, register.record(track)["digest"]) for track in register.found())
+    return next((store for store in lacking if store), None)  # of a track without a record, DVC runs that stage anyway
 
 
 def _flow(checked: params.Params, plan: graph.Plan, begun: float) -> int:

@@ -2,12 +2,15 @@
 
 import argparse
 import importlib
-import json
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import xraydenoise
 from xraydenoise.leash import tie_to_parent
+
+if TYPE_CHECKING:
+    from xraydenoise.registry.store import Store
 
 # Threads that wait for each other must sleep: spinning ones took ten times as long beside another process, and gained nothing alone.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -50,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif chosen.command == "verdict":
             return _verdict()
         elif chosen.command == "rollback":
-            _rollback(chosen.reason)
+            _rollback(chosen.model, chosen.reason)
         else:
             _stage(chosen)
     except (ValueError, OSError, RuntimeError) as error:
@@ -73,10 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     profile.add_argument("name", help="a file in profiles/, without its .yaml")
     profile.add_argument("--force", action="store_true", help="overwrite a params.yaml that you have edited")
     commands.add_parser("models", help="the networks of params.yaml: parameters, cost, receptive field, paper")
-    ui = commands.add_parser("ui", help="MLflow's pages, on loopback only")
+    ui = commands.add_parser("ui", help="MLflow's pages, on loopback only, at the table of the models of the newest run")
     ui.add_argument("--port", type=int, default=5000)
-    commands.add_parser("verdict", help="what the gate decided, and why; 0 if the chosen model is champion, else 2")
+    commands.add_parser("verdict", help="what the gate decided, and why; 0 if the chosen model of each track is champion, else 2")
     rollback = commands.add_parser("rollback", help="make the champion before this one champion again")
+    rollback.add_argument("--model", help="a registered model: that of registry.name unless said, or with _enhanced behind it")
     rollback.add_argument("--reason", required=True, help="why, for the audit tags in MLflow")
     for stage, text in STAGES.items():
         command = commands.add_parser(stage, help=text, description=text)
@@ -124,18 +128,26 @@ def _models() -> None:
 def _verdict() -> int:
     from xraydenoise.stages import register
 
-    if not register.TABLE.exists():
-        raise FileNotFoundError(f"{register.TABLE}: not there yet; `make run` writes it")
+    if not (table := register.files("noise").table).exists():
+        raise FileNotFoundError(f"{table}: not there yet; `make run` writes it")
     from xraydenoise import params
-    from xraydenoise.registry import champion, store, versions
+    from xraydenoise.registry import store
 
-    print(register.TABLE.read_text(encoding="utf-8"), end="")
-    registry, record = params.load().registry, json.loads(register.RECORD.read_text(encoding="utf-8"))
-    with store.opened(registry.experiment) as opened:
-        standing = champion.current(opened, registry.name)
-        known = versions.search(opened, registry.name, record["digest"])
+    with store.opened(params.load().registry.experiment) as opened:
+        stand = [_stands(opened, track) for track in register.found()]
+    return 0 if all(stand) else 2
+
+
+def _stands(opened: "Store", track: str) -> bool:
+    """Print the verdict on the candidate of a track, and what became of it since; whether it is champion."""
+    from xraydenoise.registry import champion, versions
+    from xraydenoise.stages import register
+
+    print(register.files(track).table.read_text(encoding="utf-8"), end="")
+    record = register.record(track)
+    standing = champion.current(opened, record["name"])
     stands = standing is not None and standing.digest == record["digest"]
-    if not known:
+    if not versions.search(opened, record["name"], record["digest"]):
         print(
             f"{record['model']} is not registered in {opened.uri} (another MLFLOW_TRACKING_URI?); the stage register fills that store: "
             "`dvc repro -fs register`"
@@ -143,23 +155,26 @@ def _verdict() -> int:
     elif record["alias"] == "champion" and not stands:
         told = f"version {standing.version} is, which has other weights (rolled back since?)" if standing else "no version is"
         print(f"{record['model']} is champion no more: {told}")
-    return 0 if stands else 2
+    return stands
 
 
-def _rollback(reason: str) -> None:
-    from xraydenoise import params
+def _rollback(name: str | None, reason: str) -> None:
+    from xraydenoise import contracts, params
     from xraydenoise.registry import rollback, store
 
     registry = params.load().registry
+    name, known = name or registry.name, [registry.model(track) for track in contracts.TRACKS]
+    if name not in known:
+        raise ValueError(f"rollback: {name!r} is no registered model of this project; found {', '.join(known)}")
     with store.opened(registry.experiment) as opened:
-        done = rollback.rollback(opened, registry.name, reason)
+        done = rollback.rollback(opened, name, reason)
     now, before = (f"{done[f'{side}_model']} (version {done[side]})" for side in ("to", "from"))
-    print(f"{registry.name}@champion is {now} again, instead of {before}: {reason}")
+    print(f"{name}@champion is {now} again, instead of {before}: {reason}")
 
 
 def _ui(port: int) -> None:
     from xraydenoise import params
-    from xraydenoise.registry import address, store
+    from xraydenoise.registry import address, pages, store
 
     if server := store.elsewhere():
         raise ValueError(
@@ -167,11 +182,11 @@ def _ui(port: int) -> None:
         )
     if not store.DATABASE.exists():
         raise FileNotFoundError(f"{store.DATABASE}: not there yet; `make run` writes it")
-    with store.opened(params.load().registry.experiment):
-        pass  # a project that was moved is put right before anybody looks
-    print(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store.URI]
-    os.execv(sys.executable, [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"])
+    pages.check(port)
+    with store.opened(params.load().registry.experiment) as opened:  # this also mends the paths of a project that was moved
+        shown = pages.table(opened, port)
+    print(f"MLflow starts; Ctrl-C ends it. The models of the newest run, best first:\n{shown}", flush=True)
+    pages.serve(port, shown)
 
 
 if __name__ == "__main__":

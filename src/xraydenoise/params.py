@@ -145,8 +145,10 @@ class Params(kinds.Config):
                     f"train.patch: {self.train.patch} px are more than enhance.region, {self.enhance.region}, that {name} learns from"
                 )
         protocols.check_names(self.protocols)
-        if not any(model.track == "noise" for model in self.models.values()):
-            raise ValueError("models: none is of track noise, and only there is the truth known by which the best one is chosen; add one")
+        for track in self.gate.tracks:
+            if not any(model.track == track for model in self.models.values()):
+                way_out = "add one" if track == "noise" else "add one, or take the track out of gate.tracks"
+                raise ValueError(f"models: none is of track {track}, whose best model is to become champion (gate.tracks); {way_out}")
         if clash := set(self.models) & set(self.baselines):
             raise ValueError(f"models and baselines: {sorted(clash)} name both a model and a baseline; rename one")
         if "champion" in {*self.models, *self.baselines}:

@@ -13,7 +13,9 @@ from xraydenoise.evaluation.gate import Contender, GateConfig, decide
 from xraydenoise.evaluation.ranking import CompareConfig
 from xraydenoise.evaluation.verdict import Verdict
 
-CONFIG = GateConfig(margin_psnr=0.1, margin_ssim=0.005, audits=AuditConfig(added_detail=0.03, fixed_pattern=0.01, noise_gain=2))
+CONFIG = GateConfig(
+    tracks=("noise",), margin_psnr=0.1, margin_ssim=0.005, audits=AuditConfig(added_detail=0.03, fixed_pattern=0.01, noise_gain=2)
+)
 COMPARE = CompareConfig(resamples=500, confidence=0.95)
 PASSED = Audit("finite", True, 0.0, 0.0, "pixels that are not finite")
 CANDIDATE, CHAMPION = Contender("unet", "d1", 0), Contender("champion", "d0", 0)
@@ -243,7 +245,7 @@ def test_the_verdict_is_json_and_a_table_that_fits_a_terminal() -> None:
     assert len(read["checks"]) == len(verdict.checks) == len(verdict.frame())
     assert read["checks"][-1]["value"] is None
     lines = verdict.table().splitlines()
-    assert lines[0] == "unet is challenger"
+    assert lines[0] == "unet is challenger of track noise"
     rows = lines[2 : 2 + len(verdict.checks)]
     assert max(map(len, rows)) <= 100
     assert [row.split()[0] == "ok" for row in rows] == [check.passed for check in verdict.checks]

@@ -134,7 +134,9 @@ class Project:
         gained = Check("gain", "gaussian_10", "psnr", 2.0, 1.5, float("nan"), 0.0, alias == "champion")
         audited = Check("added_detail", "", "", 0.01, float("nan"), float("nan"), 0.03, True)
         checks, told = (gained, audited), reasons or (f"{candidate} is {alias}.",)
-        return Verdict(candidate, None, alias == "champion" if promoted is None else promoted, alias, told, ("Few patients.",), checks)
+        return Verdict(
+            candidate, "noise", None, alias == "champion" if promoted is None else promoted, alias, told, ("Few patients.",), checks
+        )
 
     def shown(self, seed: int = 0) -> dict[str, list[images.Shown]]:
         """Two pictures of every method, of which one is larger than what is shown."""
@@ -148,7 +150,7 @@ class Project:
 
     def mirror(self, opened: store.Store, shown: dict[str, list[images.Shown]] | None = None) -> list[str]:
         """All that the register stage mirrors, without pictures unless there are some."""
-        return mirror.everything(opened, self.methods, shown or {}, self.verdict(), {"seed": 7})
+        return mirror.everything(opened, self.methods, shown or {}, [self.verdict()], {"seed": 7})
 
     def register(self, opened: store.Store, verdict: Verdict | None = None) -> dict[str, str]:
         """Mirror and register the model, by default as champion, weighed against the one that stands."""

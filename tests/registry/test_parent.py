@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from xraydenoise.registry import mirror, parent, store
+from xraydenoise.registry.runs import DIFFERENCES, decided
 
 
 def runs(opened: store.Store, name: str) -> list:
@@ -109,11 +110,12 @@ def test_all_runs_of_an_outcome_tell_the_lock_that_their_parent_holds(project):
 
 
 def test_the_differences_to_the_champion_stand_beside_the_verdict_they_belong_to(project):
-    parent.DIFFERENCES.parent.mkdir(parents=True)
+    differences = decided("noise") / DIFFERENCES
+    differences.parent.mkdir(parents=True)
     with store.opened("x") as opened:
         for table, kept in (("condition\na\n", True), ("condition\nb\n", True), (None, False)):
-            parent.DIFFERENCES.write_text(table) if table else parent.DIFFERENCES.unlink()
-            mirror.everything(opened, project.methods, {}, project.verdict("challenger"), {})
+            differences.write_text(table) if table else differences.unlink()
+            mirror.everything(opened, project.methods, {}, [project.verdict("challenger")], {})
             (over,) = runs(opened, "pipeline")
             assert ("champion_differences.csv" in files(opened, over.info.run_id)) is kept
             if table:
@@ -131,7 +133,7 @@ def test_a_later_verdict_replaces_the_first_but_staying_champion_does_not_hide_w
             (project.verdict("champion"), "is promoted to champion"),
             (project.verdict("champion", False, "dncnn", "It is the champion already."), "is promoted to champion"),
         ):
-            mirror.everything(opened, project.methods, {}, verdict, {})
+            mirror.everything(opened, project.methods, {}, [verdict], {})
             assert expected in shown()
 
 
@@ -141,11 +143,11 @@ def test_the_description_keeps_reasons_and_warnings_however_many_conditions_ther
     checks = [short.checks[0]._replace(condition=f"gaussian_{number}") for number in range(conditions)]
     verdict = dataclasses.replace(short, checks=tuple(checks))
     with store.opened("x") as opened:
-        mirror.everything(opened, project.methods, {}, verdict, {})
+        mirror.everything(opened, project.methods, {}, [verdict], {})
         (over,) = runs(opened, "pipeline")
     note = over.data.tags["mlflow.note.content"]
     lines = note.splitlines()
-    assert lines[:4] == ["```", "dncnn is promoted to champion", "dncnn is champion.", "Warning: Few patients."]
+    assert lines[:4] == ["```", "dncnn is promoted to champion of track noise", "dncnn is champion.", "Warning: Few patients."]
     assert lines[-1] == "```"
     assert len(note) <= 8000
     assert (lines[-2] != "... verdict.txt has the rest") is whole

@@ -16,11 +16,11 @@ MODEL = "dncnn"  # of track noise
 
 
 def differences() -> pd.DataFrame:
-    return pd.read_csv(register.DIFFERENCES)
+    return pd.read_csv(register.files("noise").differences)
 
 
 def verdict() -> dict:
-    return json.loads(register.VERDICT.read_text(encoding="utf-8"))
+    return json.loads(register.files("noise").verdict.read_text(encoding="utf-8"))
 
 
 def aliases() -> dict[str, str]:
@@ -43,7 +43,7 @@ def test_a_first_model_that_beats_the_median_everywhere_becomes_champion_and_the
     conditions = {(check["check"], check["condition"], check["metric"]) for check in verdict()["checks"]}
     assert {("gain", condition, metric) for condition in ("gaussian_05", "gaussian_20") for metric in ("psnr", "ssim")} <= conditions
     assert {"finite", "deterministic", "added_detail", "fixed_pattern", "noise_gain"} <= {check["check"] for check in verdict()["checks"]}
-    assert register.TABLE.read_text() in printed
+    assert register.files("noise").table.read_text() in printed
     assert "Not for diagnostic use" in Path("artifacts/register/model_card.md").read_text()
     identity = json.loads(Path("artifacts/metrics.json").read_text())["test_set"]
     assert json.loads(register.RECORD.read_text())["test_set"] == identity
@@ -173,11 +173,11 @@ def test_a_champion_that_was_made_while_the_gate_weighed_stays_and_nothing_is_to
         return weighed
 
     monkeypatch.setattr(gate, "weigh", and_meanwhile)
-    before = register.VERDICT.read_bytes()
+    before = register.files("noise").verdict.read_bytes()
     with pytest.raises(ValueError, match=r"version 1 \(dncnn\) was champion when the candidate was weighed, version 2 \(unet\) is today"):
         register.run(ready)
     assert aliases() == {"champion": "2"}
-    assert register.VERDICT.read_bytes() == before
+    assert register.files("noise").verdict.read_bytes() == before
 
 
 def test_models_are_told_how_they_differ_from_the_champion(ready, untrained_of_stages):

@@ -1,12 +1,21 @@
-"""The gate: whether the model chosen on val may become champion, by what it does on the frozen test set; with reasons."""
+"""The gate: whether the model of a track that val has chosen may become champion, by what it does on the frozen test set; with reasons.
+
+A champion serves one track: that of `noise` denoises plain radiographs, that of `enhanced` those that one of the presets has enhanced. They
+are two products, so each track that `gate.tracks` names has a candidate, a verdict and a registered model of its own, by the same rules
+against the median filter on its own pictures.
+
+By default that is `noise` alone, since its models learn from the truth and all test pictures judge them, under several noises. Those of
+`enhanced` learn from labels that a network made, and are judged against the enhancement of the plain picture on a few regions, with the
+presets that params name and one noise: such a champion has been shown to hold for less.
+"""
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from xraydenoise import kinds
 from xraydenoise.evaluation.audits import Audit, AuditConfig
@@ -16,9 +25,16 @@ from xraydenoise.evaluation.statistics import bootstrap, enough_draws, holm, sig
 from xraydenoise.evaluation.verdict import Check, Verdict, interval, number
 
 
+def _named_once_with_noise(tracks: tuple[str, ...]) -> tuple[str, ...]:
+    if "noise" not in tracks or len(set(tracks)) < len(tracks):
+        raise ValueError("must name noise, whose verdict is the one that `dvc metrics` compares, and no track twice")
+    return tracks
+
+
 class GateConfig(kinds.Config):
     """What a candidate must hold to become champion."""
 
+    tracks: Annotated[tuple[Literal["noise", "enhanced"], ...], AfterValidator(_named_once_with_noise)]  # whose best model may become one
     margin_psnr: float = Field(ge=0)  # dB, that it may at most be worse than the champion in a condition, at the lower bound
     margin_ssim: float = Field(ge=0)  # the same in SSIM
     audits: AuditConfig
@@ -87,7 +103,8 @@ def decide(
     promoted = not failed and not same
     warnings = (text,) if (text := warning(patients)) else ()
     alias = "champion" if promoted or same else "challenger"
-    return Verdict(candidate.method, champion.method if champion else None, promoted, alias, tuple(reasons), warnings, tuple(checks))
+    track, stood = str(scores["track"].iloc[0]), champion.method if champion else None
+    return Verdict(candidate.method, track, stood, promoted, alias, tuple(reasons), warnings, tuple(checks))
 
 
 def _tables(scores: pd.DataFrame, methods: list[str]) -> dict[str, dict[str, pd.DataFrame]]:

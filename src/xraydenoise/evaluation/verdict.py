@@ -22,9 +22,10 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate decided, and why."""
+    """What the gate decided on the candidate of one track, and why. Its champion serves that track alone (see the gate)."""
 
     candidate: str
+    track: str
     champion: str | None  # that stood when it was decided
     promoted: bool  # whether the candidate becomes champion now
     alias: str  # that the candidate has earned: champion or challenger
@@ -39,7 +40,13 @@ class Verdict:
     def as_json(self) -> dict[str, Any]:
         """For json.dumps: numbers that JSON does not know (NaN, infinity) are None."""
         checks = [{name: _plain(value) for name, value in check._asdict().items()} for check in self.checks]
-        texts = {"candidate": self.candidate, "champion": self.champion, "promoted": self.promoted, "alias": self.alias}
+        texts = {
+            "candidate": self.candidate,
+            "track": self.track,
+            "champion": self.champion,
+            "promoted": self.promoted,
+            "alias": self.alias,
+        }
         return {**texts, "reasons": list(self.reasons), "warnings": list(self.warnings), "checks": checks}
 
     def table(self) -> str:
@@ -49,7 +56,7 @@ class Verdict:
     def head(self) -> str:
         """What was decided."""
         said = "is promoted to champion" if self.promoted else "stays champion" if self.alias == "champion" else "is challenger"
-        return f"{self.candidate} {said}"
+        return f"{self.candidate} {said} of track {self.track}"
 
     def lines(self) -> list[str]:
         """The checks under their columns, a line each."""

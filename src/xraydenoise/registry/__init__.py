@@ -11,5 +11,9 @@ from xraydenoise import kinds
 class RegisterConfig(kinds.Config):
     """Under which names MLflow shows the work."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$")  # of the registered model; stands in models:/<name>@champion
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$")  # of the registered model of track noise; stands in models:/<name>@champion
     experiment: str = Field(min_length=1)
+
+    def model(self, track: str) -> str:
+        """The registered model of a track: that of noise has the plain name."""
+        return self.name if track == "noise" else f"{self.name}_{track}"

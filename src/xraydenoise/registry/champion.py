@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from xraydenoise.evaluation.verdict import Verdict
 from xraydenoise.registry import package, runs, versions
+from xraydenoise.registry.model_card import SERVES
 from xraydenoise.registry.runs import Method
 from xraydenoise.registry.store import Store
 from xraydenoise.registry.versions import CHALLENGER, CHAMPION, DIGEST
@@ -137,7 +138,8 @@ def _version(store: Store, name: str, method: Method, digest: str) -> "ModelVers
 
     model, run = package.log(store, method, {DIGEST: digest})
     try:
-        store.client.create_registered_model(name, description="Removes noise from radiographs. Not for diagnostic use.")
+        told = f"Removes noise from {SERVES[method.track]}. Not for diagnostic use."
+        store.client.create_registered_model(name, description=told)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

@@ -30,17 +30,22 @@ def trainings(store: Store, methods: Sequence[Method]) -> list[str]:
 
 
 def everything(
-    store: Store, methods: Sequence[Method], shown: Mapping[str, Sequence[images.Shown]], verdict: Verdict, params: Mapping[str, Any]
+    store: Store,
+    methods: Sequence[Method],
+    shown: Mapping[str, Sequence[images.Shown]],
+    verdicts: Sequence[Verdict],
+    params: Mapping[str, Any],
 ) -> list[str]:
     """Mirror trainings, scores, gains, timings and pictures, a run a method, and nest them under one with all that the pipeline found.
 
     A run that an older outcome of the pipeline has stays there as it is: the new one has runs of its own, with the same curves.
-    `shown` are pictures by `Method.title`, `params` those that the pipeline's own run shows, beside how the chosen model does on test. All
-    of artifacts/ belongs together when this is called, as the register stage may assume. Returns a line for each thing logged.
+    `shown` are pictures by `Method.title`, `verdicts` one a track, that of track noise first, whose candidate's test scores the pipeline's
+    own run shows beside `params`. All of artifacts/ belongs together when this is called, as the register stage may assume. Returns a line
+    for each thing logged.
     """
     found = numbers.read(parent.COMPARED)
-    over, said = parent.mirror(store, verdict)
-    (chosen,) = (method for method in methods if method.name == verdict.candidate)
+    over, said = parent.mirror(store, verdicts)
+    (chosen,) = (method for method in methods if method.name == verdicts[0].candidate)
     on_test = {key: value for key, value in numbers.scores(chosen, found).items() if key.startswith("test/")}
     for what, logged in {
         "params": runs.log_params(store, over, {**params, **parent.facts(), "chosen": chosen.name}),

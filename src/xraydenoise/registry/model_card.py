@@ -28,6 +28,13 @@ Served (`mlflow models serve --model-uri models:/NAME@champion --env-manager loc
 text and answers with such files of the same depth: `{"inputs": ["iVBORw0..."]}`. Numbers in JSON have no type, so they are read as floats
 in [0, 1]: `{"inputs": [[0.1, 0.2], [0.3, 0.4]]}`.
 """
+SERVES = {"noise": "plain radiographs", "enhanced": "radiographs that one of the presets of stage enhance has enhanced"}  # by track
+ALONE = """\
+A champion serves one track: `models:/NAME@champion` denoises KIND and is compared with the champion of that track alone. By default
+(`gate.tracks: [noise]`) only the best model of track `noise` may become champion: it learnt from the truth, and all test pictures judge
+it, under several noises. Models of track `enhanced` learn from labels that a network made, and are judged against the same enhancement
+of the plain picture on a few regions, with the presets that params name and one noise.
+"""
 LIMITS = (
     "The noise is made, and drawn onto pictures that hold some of their own. How it does on a detector's own noise was not measured.",
     "It was scored at the working resolution of these data sets and on their body parts, views and processing; others were not tried.",
@@ -57,8 +64,8 @@ def model_card(name: str, method: Method, ranking: pd.DataFrame, verdict: Verdic
     parts = [
         f"# Model card: {method.name}",
         WARNING,
-        f"A neural network that removes noise from radiographs, from track `{method.track}` of xraydenoise; digest `{digest}`.",
-        f"## Use\n{USE.rstrip().replace('NAME', name)}",
+        f"A neural network that removes noise from {SERVES[method.track]}, from track `{method.track}` of xraydenoise; digest `{digest}`.",
+        f"## Use\n{USE.rstrip().replace('NAME', name)}\n\n{ALONE.rstrip().replace('NAME', name).replace('KIND', SERVES[method.track])}",
         f"## Data\n\n{known}. It learnt from the training patients, was chosen on val and scored on test; no patient and no picture stands "
         f"in two of them.\n\n{_datasets(data)}",
         f"## Scores on test\n\nMeans over {tested}; gains over the median filter with their interval by patient.\n\n{_scores(rows)}",

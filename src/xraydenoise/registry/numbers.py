@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from xraydenoise import contracts
+from xraydenoise.evaluation.ranking import ALL
 from xraydenoise.registry import runs
 from xraydenoise.registry.runs import Method
 
@@ -28,6 +29,13 @@ SHOWN = (
     "gain_ssim_low",
     "gain_ssim_high",
 )
+TABLE = {  # what the table of models shows, under names that fit its columns: the metric on test over all conditions, and its digits
+    "gain": ("gain_psnr", 2),  # dB over the median filter
+    "gain_low": ("gain_psnr_low", 2),
+    "gain_high": ("gain_psnr_high", 2),
+    "psnr": ("psnr", 2),
+    "ssim": ("ssim", 4),
+}
 EXAMINED = ("dprime", "dprime_low", "dprime_high", "cnr", "bias2", "variance")
 
 
@@ -49,9 +57,11 @@ def read(folder: Path) -> Found:
 
 
 def scores(method: Method, found: Found) -> dict[str, float]:
-    """Scores and gains as `<split>/<condition>/<metric>`, on track noise what repeated draws tell, and `cost/<what>` of a network."""
+    """Scores and gains as `<split>/<condition>/<metric>`, on track noise what repeated draws tell, `cost/<what>` of a network; TABLE."""
     ranked = found.ranking[(found.ranking["method"] == method.name) & (found.ranking["track"] == method.track)]
     shown = {f"{row['split']}/{row['condition']}/{key}": float(row[key]) for row in ranked.to_dict("records") for key in SHOWN}
+    for row in ranked[(ranked["split"] == "test") & (ranked["condition"] == ALL)].to_dict("records"):
+        shown |= {name: round(float(row[key]), digits) for name, (key, digits) in TABLE.items()}
     if method.track == "noise":
         discs = found.discs[found.discs["method"] == method.name].to_dict("records")  # null where no picture has a place for a disc
         shown |= {f"test/{row['condition']}/{key}": float(row[key]) for row in discs for key in EXAMINED if pd.notna(row[key])}
@@ -61,7 +71,7 @@ def scores(method: Method, found: Found) -> dict[str, float]:
 
 
 def times(method: Method) -> dict[str, float]:
-    """Timings as `time/<stage>/<what>`, and `system/<what>` while it was trained."""
+    """Timings as `time/<stage>/<what>`, and `system/<what>` while it was trained; for the table of models, `seconds` an image."""
     found: dict[str, float] = {}
     for stage in ("train", "evaluate"):
         log = LOGS / f"{stage}-{method.name}.json"
@@ -69,6 +79,8 @@ def times(method: Method) -> dict[str, float]:
             told = {key: value for key, value in runs.flatten(json.loads(log.read_text(encoding="utf-8"))) if type(value) in (int, float)}
             # MLflow's pages show metrics of this prefix apart, as those of the machine
             found |= {key.replace(".", "/") if key.startswith("system.") else f"time/{stage}/{key}": float(told[key]) for key in told}
+    if (key := "time/evaluate/seconds_per_image") in found:
+        found["seconds"] = round(found[key], 4)
     return found
 
 

@@ -1,6 +1,7 @@
 """The parent run: one a distinct outcome of the pipeline, with what belongs to all methods; each has runs of its own nested under it."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +16,15 @@ COMPARED = Path("artifacts/compare")  # report, ranking, figures
 PROTOCOLS = Path("artifacts/protocols")
 DATA = Path("artifacts/ingest")  # the dataset card, the proof that nothing leaks, the quarantine
 LABELS = Path("artifacts/label")  # their audit, the worst of them
-DIFFERENCES = Path("artifacts/register/champion_differences.csv")  # the candidate against the champion, where there was one
 NESTED = "mlflow.parentRunId"  # the tag by which MLflow's pages nest runs
 READ = {".csv", ".html", ".json", ".md", ".png"}  # what people read; manifests and pixels stay where they are
-VERDICT = "xraydenoise.verdict"  # tag: which verdict is shown
+VERDICT = "xraydenoise.verdict"  # tag, with the name of a track that is not noise behind it: which verdict is shown
 NOTE = 8000  # characters that MLflow keeps of a tag
 REST = "... verdict.txt has the rest"
 
 
-def mirror(store: Store, verdict: Verdict) -> "tuple[Run, list[str]]":
-    """The run of what artifacts/ holds now, found again or made, and a line for each thing logged."""
+def mirror(store: Store, verdicts: Sequence[Verdict]) -> "tuple[Run, list[str]]":
+    """The run of what artifacts/ holds now, found again or made, with its verdicts; and a line for each thing logged."""
     run, said = current(store), []
     if run is None:
         files, outcome = _files(), _outcome()
@@ -34,7 +34,9 @@ def mirror(store: Store, verdict: Verdict) -> "tuple[Run, list[str]]":
             store.client.log_artifact(run.info.run_id, str(path), folder)
         runs.tag_lock(store, run)
         runs.finish(store, run, outcome)
-    return run, said + _decided(store, run, verdict)
+    for verdict in verdicts:
+        said += _decided(store, run, verdict)
+    return run, said
 
 
 def current(store: Store) -> "Run | None":
@@ -81,21 +83,27 @@ def _splits() -> dict[str, dict[str, Any]]:
 
 
 def _decided(store: Store, run: "Run", verdict: Verdict) -> list[str]:
-    """Log the verdict. One that merely finds the candidate to be champion already does not hide the one that made it so."""
+    """Log the verdict on a track. One that merely finds the candidate to be champion already does not hide the one that made it so.
+
+    That on track noise is the run's description; the files of another track lie in a folder of its name.
+    """
     client, name = store.client, run.info.run_id
+    folder, tag = (None, VERDICT) if verdict.track == "noise" else (verdict.track, f"{VERDICT}.{verdict.track}")
+    differences = runs.decided(verdict.track) / runs.DIFFERENCES
     text = json.dumps(verdict.as_json(), indent=2)
-    digest = runs.digest([DIFFERENCES], text)
-    shown = run.data.tags.get(VERDICT)
+    digest = runs.digest([differences], text)
+    shown = run.data.tags.get(tag)
     if shown == digest or (shown and verdict.alias == "champion" and not verdict.promoted):
         return []
-    client.log_text(name, text + "\n", "verdict.json")
-    client.log_text(name, verdict.table() + "\n", "verdict.txt")
-    if DIFFERENCES.exists():
-        client.log_artifact(name, str(DIFFERENCES))
-    elif DIFFERENCES.name in {file.path for file in client.list_artifacts(name)}:  # of an older verdict
-        runs.delete(run, DIFFERENCES.name)
-    client.set_tag(name, "mlflow.note.content", _note(verdict))  # the description on the run's page
-    client.set_tag(name, VERDICT, digest)
+    client.log_text(name, text + "\n", str(Path(folder or "", "verdict.json")))
+    client.log_text(name, verdict.table() + "\n", str(Path(folder or "", "verdict.txt")))
+    if differences.exists():
+        client.log_artifact(name, str(differences), folder)
+    elif (old := str(Path(folder or "", differences.name))) in {file.path for file in client.list_artifacts(name, folder)}:
+        runs.delete(run, old)  # of an older verdict
+    if folder is None:
+        client.set_tag(name, "mlflow.note.content", _note(verdict))  # the description on the run's page
+    client.set_tag(name, tag, digest)
     return [f"pipeline: the verdict on {verdict.candidate}"]
 
 

@@ -6,16 +6,16 @@ import sqlite3
 from xraydenoise.registry import RegisterConfig, address, store, versions
 
 
-def missing(registry: RegisterConfig, digest: str) -> str | None:
-    """The store, for people, where it has no version of the registered model with the weights and config of `digest`; else None.
+def missing(registry: RegisterConfig, track: str, digest: str) -> str | None:
+    """The store, for people, where it has no version of a track's registered model with the weights and config of `digest`; else None.
 
     mlruns/ is asked without MLflow, in milliseconds. Raises RuntimeError with one line where a server does not answer.
     """
-    server = store.elsewhere()
+    server, name = store.elsewhere(), registry.model(track)
     if server is None:
-        return None if _local(registry.name, digest) else store.URI
+        return None if _local(name, digest) else store.URI
     with store.opened(registry.experiment) as opened:
-        return None if versions.search(opened, registry.name, digest) else address.public(server)
+        return None if versions.search(opened, name, digest) else address.public(server)
 
 
 def _local(name: str, digest: str) -> bool:

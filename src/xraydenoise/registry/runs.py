@@ -21,6 +21,8 @@ OUTCOME = "xraydenoise.outcome"  # tag: what came of it; code may change under t
 PROJECT = "xraydenoise.project"  # tag: the clone that wrote the run
 CARD = Path("artifacts/ingest/card.json")  # what the pictures are
 LOCK = Path("dvc.lock")  # what DVC made of the project
+REGISTERED = Path("artifacts/register")  # verdicts, model cards
+DIFFERENCES = "champion_differences.csv"  # file: the models against the champion, where there was one
 BATCH, PARAMS = 1000, 100  # metrics and params, the most that one log_batch takes
 
 
@@ -56,6 +58,11 @@ class Method:
 def scores(name: str) -> Path:
     """Where the scores of a method lie."""
     return Path("artifacts/evaluate", name, "scores.parquet")
+
+
+def decided(track: str) -> Path:
+    """Where stage register leaves the verdict on a track: dvc.yaml names the files of noise, and a folder beside them for another's."""
+    return REGISTERED if track == "noise" else REGISTERED / track
 
 
 def digest(paths: Iterable[Path], text: str = "") -> str:

@@ -23,16 +23,18 @@ AUDITED = 8  # clean test pictures, at most, on which a candidate is audited
 
 
 class Standing(NamedTuple):
-    """The champion as the registry has it."""
+    """The champion of a track as the registry has it."""
 
     uri: str  # of the registered version, for people
     digest: str  # identity of the network
-    learnt_from: frozenset[str] | None  # ids of the pictures that it was trained on and chosen by; None where it does not tell
+    learnt_from: frozenset[str] | None  # the `pictures` that it was trained on and chosen by; None where it does not tell
     folder: Path  # config.json and weights.safetensors
 
 
 def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> tuple[Verdict, pd.DataFrame]:
-    """The verdict on model `name`, whose network has the identity `digest`, and how every model of track noise differs from the champion.
+    """The verdict on model `name`, whose network has the identity `digest`, and how every model of its track differs from the champion.
+
+    All of it is of that track: the models, the median filter, the champion, and the truths on which the model is audited.
 
     The champion is scored again on today's test pictures, unless it learnt from one of them: a dataset's new name, another seed or a
     picture that no longer joins two patients may have moved it to test since; or unless today's code has no such network any more. The
@@ -40,13 +42,14 @@ def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> 
     """
     torch.set_num_threads(params.machine.threads)
     device = pick(params.machine.device)
-    track = scoring.Track("noise")
+    track = scoring.Track(params.models[name].track)
     track.rows = track.rows[track.rows["split"] == "test"].reset_index(drop=True)
-    learners = [model for model, entry in params.models.items() if entry.track == "noise"]
+    learners = [model for model, entry in params.models.items() if entry.track == track.name]
     scores = [contracts.read(Path("artifacts/evaluate", method, "scores.parquet"), contracts.Scores) for method in (*learners, REFERENCE)]
     rival = None
     if standing:
-        knows = None if standing.learnt_from is None else track.rows.loc[track.rows["image"].isin(standing.learnt_from), "image"].nunique()
+        images = track.rows["image"]
+        knows = None if standing.learnt_from is None else images[pictures(images).isin(standing.learnt_from)].nunique()
         rival = Contender(CHAMPION, standing.digest, knows)
         if standing.digest != digest and knows == 0:
             try:
@@ -56,7 +59,7 @@ def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> 
             else:
                 scores.append(rescored(network, track, params, device))
     tested = pd.concat(scores, ignore_index=True)
-    tested = tested[(tested["track"] == "noise") & (tested["split"] == "test")]
+    tested = tested[(tested["track"] == track.name) & (tested["split"] == "test")]
     denoise = scoring.denoiser(models.load(Path("artifacts/train", name), device), device)
     shown = track.rows[track.rows["condition"] == track.rows["condition"].iloc[0]]
     cleans = [track.pair(row)[1] for row in scoring.spread(shown, AUDITED).to_dict("records")]
@@ -65,6 +68,11 @@ def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> 
     if standing and standing.digest == digest:
         tested = tested.replace({"method": {name: CHAMPION}})  # the candidate is the champion, so its scores are
     return verdict, differences(tested[tested["method"] != REFERENCE], params)
+
+
+def pictures(images: pd.Series) -> pd.Series:
+    """The pictures that images are of: an enhanced region is `<picture>-<preset>`, and who saw it with one preset knows it with all."""
+    return images.str.partition("-")[0]
 
 
 def differences(tested: pd.DataFrame, params: Params) -> pd.DataFrame:

@@ -1,56 +1,117 @@
-"""register: ask the gate about the model that is best on val, mirror everything into MLflow, register the model as it has earned."""
+"""register: ask the gate about the model of each track that is best on val, mirror everything into MLflow, register what it decided on."""
 
 import json
 import shutil
 from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
 
 from xraydenoise import contracts
 from xraydenoise.evaluation import ranking
+from xraydenoise.evaluation.verdict import Verdict
 from xraydenoise.params import Params
 from xraydenoise.registry import champion, images, mirror, rollback, runs, store
 from xraydenoise.registry.model_card import model_card
 from xraydenoise.stages import gate, scoring
 from xraydenoise.stages.sync import methods, shared
 
-OUT = Path("artifacts/register")
-VERDICT, TABLE, DIFFERENCES = OUT / "verdict.json", OUT / "verdict.txt", OUT / "champion_differences.csv"
-RECORD = Path("mlruns/registered.json")
+RECORD = Path("mlruns/registered.json")  # of track noise; dvc.yaml names it, so that a clone without its MLflow registers again
 INGEST = Path("artifacts/ingest")
 
 
+class Files(NamedTuple):
+    """What the stage writes of one track."""
+
+    verdict: Path  # the numbers; that of track noise is a metric of DVC's, which wants a file that is always there
+    table: Path  # the same for people
+    differences: Path  # contracts.Differences
+    card: Path  # of the model
+    record: Path  # what was registered
+
+
+class Weighed(NamedTuple):
+    """The candidate of one track, and what the gate says of it."""
+
+    method: runs.Method
+    name: str  # of the registered model
+    standing: champion.Current | None  # the champion it was weighed against
+    verdict: Verdict
+    differences: pd.DataFrame  # contracts.Differences
+
+
+def files(track: str) -> Files:
+    """Where the stage leaves what it found of a track."""
+    out = runs.decided(track)
+    record = RECORD if track == "noise" else out / RECORD.name
+    return Files(out / "verdict.json", out / "verdict.txt", out / runs.DIFFERENCES, out / champion.CARD, record)
+
+
+def found() -> list[str]:
+    """The tracks of which the stage has left a verdict, noise first."""
+    return [track for track in contracts.TRACKS if files(track).table.exists() and files(track).record.exists()]
+
+
+def record(track: str) -> dict[str, str]:
+    """What was registered of a track: name, alias, model, track, digest, test_set."""
+    registered: dict[str, str] = json.loads(files(track).record.read_text(encoding="utf-8"))
+    return registered
+
+
 def run(params: Params) -> None:
-    """Write artifacts/register, mlruns/registered.json and MLflow's store; print the verdict and what to type next."""
+    """Write artifacts/register, mlruns/registered.json and MLflow's store; print the verdicts and what to type next."""
     ranked = contracts.read(Path("artifacts/compare/ranking.parquet"), contracts.Ranking)
-    best = ranking.choose(ranked, params.models)
     known = methods(params)
-    method = next(method for method in known if method.name == best)
-    digest, name = runs.identity(method.folder), params.registry.name
     test_set = json.loads((INGEST / "leakage.json").read_text(encoding="utf-8"))["splits"]["test"]["identity"]
-    pictures = contracts.read(Path("artifacts/tracks", method.track, "manifest.parquet"), contracts.Track)
-    learnt = pictures.loc[pictures["split"] != "test", "image"]
     data = json.loads((INGEST / "card.json").read_text(encoding="utf-8"))
+    tracks = [track for track in contracts.TRACKS if track in params.gate.tracks]  # noise first, in whatever order params name them
+    best = [ranking.choose(ranked, params.models, track) for track in tracks]
+    weighed = [weigh(params, next(method for method in known if method.name == name)) for name in best]
+    with store.opened(params.registry.experiment) as opened:
+        for one in weighed:
+            champion.unmoved(opened, one.name, one.standing)  # before anything tells of a verdict
+        weighed = [
+            one._replace(verdict=rollback.vetoed(opened, one.name, runs.identity(one.method.folder), one.verdict)) for one in weighed
+        ]
+        cards = [model_card(one.name, one.method, ranked, one.verdict, data, test_set) for one in weighed]
+        shutil.rmtree(runs.REGISTERED, ignore_errors=True)
+        for track in contracts.TRACKS:
+            runs.decided(track).mkdir(parents=True)  # also where nothing comes into it: an output of DVC's is always there
+        for one, card in zip(weighed, cards, strict=True):
+            write(files(one.method.track), one, card)
+        mirror.everything(opened, known, shown(known), [one.verdict for one in weighed], shared(params))
+        for one, card in zip(weighed, cards, strict=True):
+            track = one.method.track
+            learnt = contracts.read(Path("artifacts/tracks", track, "manifest.parquet"), contracts.Track)
+            seen = set(gate.pictures(learnt.loc[learnt["split"] != "test", "image"]))
+            registered = champion.register(opened, one.name, one.method, one.verdict, one.standing, test_set, seen, card)
+            files(track).record.write_text(json.dumps(registered, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    for one in weighed:
+        uri = f"models:/{one.name}@{one.verdict.alias}"
+        print(one.verdict.table())
+        print(f"registered {one.method.name}, chosen on val, as {uri}")
+        print(f"load it: mlflow.set_tracking_uri({opened.uri!r}); mlflow.pyfunc.load_model({uri!r}).predict(array); look at it: `make ui`")
+
+
+def weigh(params: Params, method: runs.Method) -> Weighed:
+    """What the gate says of the candidate of a track, against the champion that the registry has of that track."""
+    digest, name = runs.identity(method.folder), params.registry.model(method.track)
     with store.opened(params.registry.experiment) as opened:
         standing = champion.current(opened, name)
         weights = champion.download(opened, standing) if standing and standing.digest != digest else method.folder
     champ = gate.Standing(standing.uri, standing.digest, champion.learnt_from(weights), weights) if standing else None
-    verdict, differences = gate.weigh(params, best, digest, champ)  # the store is closed meanwhile, so that trainings can be mirrored
-    with store.opened(params.registry.experiment) as opened:
-        champion.unmoved(opened, name, standing)  # before anything tells of the verdict
-        verdict = rollback.vetoed(opened, name, digest, verdict)
-        card = model_card(name, method, ranked, verdict, data, test_set)
-        shutil.rmtree(OUT, ignore_errors=True)
-        OUT.mkdir(parents=True)
-        VERDICT.write_text(json.dumps(verdict.as_json(), indent=1) + "\n", encoding="utf-8")
-        TABLE.write_text(verdict.table() + "\n", encoding="utf-8")
-        contracts.write(differences, DIFFERENCES, contracts.Differences)
-        (OUT / "model_card.md").write_text(card, encoding="utf-8")
-        mirror.everything(opened, known, shown(known), verdict, shared(params))
-        record = champion.register(opened, name, method, verdict, standing, test_set, learnt, card)
-    RECORD.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    uri = f"models:/{name}@{record['alias']}"
-    print(verdict.table())
-    print(f"registered {best}, chosen on val, as {uri}")
-    print(f"load it: mlflow.set_tracking_uri({opened.uri!r}); mlflow.pyfunc.load_model({uri!r}).predict(array); look at it: `make ui`")
+    verdict, differences = gate.weigh(
+        params, method.name, digest, champ
+    )  # the store is closed meanwhile, so that trainings can be mirrored
+    return Weighed(method, name, standing, verdict, differences)
+
+
+def write(to: Files, weighed: Weighed, card: str) -> None:
+    """The verdict, how models differ from the champion, and the model card."""
+    to.verdict.write_text(json.dumps(weighed.verdict.as_json(), indent=1) + "\n", encoding="utf-8")
+    to.table.write_text(weighed.verdict.table() + "\n", encoding="utf-8")
+    contracts.write(weighed.differences, to.differences, contracts.Differences)
+    to.card.write_text(card, encoding="utf-8")
 
 
 def shown(known: list[runs.Method]) -> dict[str, list[images.Shown]]:

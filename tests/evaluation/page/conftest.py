@@ -1,7 +1,6 @@
-"""A report's content as the stages hand it over, and a browser that shows the page made of it."""
+"""A report's content as the stages hand it over, and the page made of it in a browser."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,6 @@ import pytest
 
 from xraydenoise.evaluation import page
 
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync --force-device-scale-factor=1 --window-size=1280,1000"
-)
 METHODS = {"unet": 3.0, "dncnn": 2.5, "median": 0.0, "bilateral": -0.5, "noisy": -8.0}  # dB over the median filter
 NASTY = '<img src=x onerror="window.hacked=1">\'&amp;\n\u202e</script>.png'
 HEIGHT, WIDTH = 48, 64
@@ -103,23 +98,6 @@ def content() -> page.Content:
         },
         quarantine=pd.DataFrame({"source": ["inbox"], "file": [NASTY], "reason": ["truncated"], "detail": ["the file ends early"]}),
     )
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed, so no browser can be driven")
-    binary = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    driver = shutil.which("chromedriver")
-    if not binary or not driver:
-        pytest.skip("no Chromium with its chromedriver is installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield started
-    started.quit()
 
 
 @pytest.fixture
