@@ -13,7 +13,6 @@ from xraydenoise.noise import Noise, NoiseConfig
 from xraydenoise.training import Recipe, Track, TrainConfig
 
 Letter = Literal["a", "b", "c", "d", "e"]  # of the systems, each a file here
-Metric = Callable[[np.ndarray, np.ndarray], float]  # prediction and target, float (H, W) in [0, 1]
 MEDIAN = "median_3x3"  # the official baseline of every protocol
 CLASSICAL = ("noisy", MEDIAN, "total_variation")  # what every table shows beside the networks
 
@@ -62,6 +61,20 @@ class Learner(Recipe):
         return {name: [name] for name in self.names()} if self.each else {"all": self.names()}
 
 
+def average(values: np.ndarray) -> float:
+    """The mean over pictures, which is how most metrics are published."""
+    return float(values.mean())
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of one picture, and what a table shows of those of all pictures."""
+
+    measure: Callable[[np.ndarray, np.ndarray], float]  # prediction and target, float (H, W) in [0, 1]
+    pooled: Callable[[np.ndarray], float] = average  # numbers (pictures,), in the order of the pictures' ids
+    meaning: str = ""  # for readers, where its name does not say it
+
+
 @dataclass(frozen=True)
 class Protocol:
     """What must not change for two tables to compare."""
@@ -73,6 +86,7 @@ class Protocol:
     conditions: Mapping[str, Noise]
     metrics: Mapping[str, Metric]
     published: Mapping[tuple[str, str, str], float] = field(default_factory=dict)  # of method, condition, metric
+    position: Literal["before", "after", "both"] | None = None  # where the noise joins the enhancement; None on track noise
     note: str = ""
 
 
@@ -104,7 +118,9 @@ def check_names(learners: Mapping[str, Learner]) -> None:
 
 def summary(scores: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     """contracts.ProtocolTable of contracts.ProtocolScores, metrics and conditions in the protocol's order."""
-    means = scores.groupby(["metric", "condition", "method"], sort=False)["value"].mean().rename("mean").reset_index()
+    groups = scores.sort_values("image", kind="stable").groupby(["metric", "condition", "method"], sort=False)["value"]
+    means = groups.agg(list).reset_index()
+    means["mean"] = [protocol.metrics[metric].pooled(np.array(row)) for metric, row in zip(means["metric"], means["value"], strict=True)]
     keys = zip(means["method"], means["condition"], means["metric"], strict=True)
     means["published"] = [protocol.published.get(key, np.nan) for key in keys]
     for column, order in (("metric", protocol.metrics), ("condition", protocol.conditions)):

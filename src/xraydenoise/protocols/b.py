@@ -3,7 +3,7 @@
 import numpy as np
 
 from xraydenoise.evaluation import metrics
-from xraydenoise.protocols import Protocol, against, noises
+from xraydenoise.protocols import Metric, Protocol, against, noises
 
 SMALLEST = 1e-7  # probability that a logarithm sees at least, as Keras has it
 
@@ -24,6 +24,6 @@ PROTOCOL = Protocol(
     track="noise",
     size=64,
     conditions=noises({"gaussian_10": {"kind": "gaussian", "mean": 0.0, "sigma": 0.1, "clip": True}}),
-    metrics={"BCE above floor": bce_above_floor, "SSIM": metrics.ssim, "PSNR, dB": metrics.psnr},
+    metrics={"BCE above floor": Metric(bce_above_floor), "SSIM": Metric(metrics.ssim), "PSNR, dB": Metric(metrics.psnr)},
     published=against([("unet", "gaussian_10", "BCE above floor", 0.5709 - 0.556)]),
 )

@@ -1,7 +1,7 @@
 """System D: five papers' networks on CoronaHack chest X-rays under one Gaussian noise, by SSIM, PSNR and MSE."""
 
 from xraydenoise.evaluation import metrics
-from xraydenoise.protocols import Protocol, against, noises
+from xraydenoise.protocols import Metric, Protocol, against, noises
 
 SIGMA = 0.165  # read off the charts as .16 to .17
 CHARTS = {  # SSIM, PSNR in dB, MSE, read off bar charts
@@ -11,7 +11,7 @@ CHARTS = {  # SSIM, PSNR in dB, MSE, read off bar charts
     "rdn": (0.72, 13.3, 0.0476),
     "stacked_autoencoder": (0.56, 16.3, 0.026),
 }
-METRICS = {"SSIM": metrics.ssim, "PSNR, dB": metrics.psnr, "MSE": metrics.mse}
+METRICS = {"SSIM": Metric(metrics.ssim), "PSNR, dB": Metric(metrics.psnr), "MSE": Metric(metrics.mse)}
 
 PROTOCOL = Protocol(
     title="D: five papers under one Gaussian noise",

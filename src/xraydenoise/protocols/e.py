@@ -1,7 +1,7 @@
 """System E: autoencoders with and without skip connections on chest X-rays of 64x64 px, and learning without clean targets."""
 
 from xraydenoise.evaluation import metrics
-from xraydenoise.protocols import Protocol, noises
+from xraydenoise.protocols import Metric, Protocol, noises
 
 PROTOCOL = Protocol(
     title="E: autoencoders on 64x64 px, and training without clean targets",
@@ -19,6 +19,6 @@ PROTOCOL = Protocol(
             "sigma_25": {"kind": "gaussian", "mean": 0.0, "sigma": 0.098, "clip": False},
         }
     ),
-    metrics={"PSNR, dB": metrics.psnr, "SSIM": metrics.ssim},
+    metrics={"PSNR, dB": Metric(metrics.psnr), "SSIM": Metric(metrics.ssim)},
     note="The original wraps noisy pixels modulo 256; here they are clipped.",
 )

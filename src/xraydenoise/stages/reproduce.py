@@ -106,5 +106,5 @@ class Drawn:
         ):
             prediction = metrics.clip(denoise(noisy), target)
             row = {"method": method, "condition": condition, "image": image, "patient": patient}
-            found += [row | {"metric": name, "value": metric(prediction, target)} for name, metric in self.protocol.metrics.items()]
+            found += [row | {"metric": name, "value": metric.measure(prediction, target)} for name, metric in self.protocol.metrics.items()]
         return pd.DataFrame(found) if found else contracts.empty(contracts.ProtocolScores)
