@@ -131,8 +131,53 @@ def test_an_entry_that_does_not_fit_its_protocol_is_refused_with_the_reason(chan
 
 def test_crops_are_no_larger_than_the_protocols_pictures() -> None:
     learner = protocols.Learner.model_validate(LEARNER)
-    sizes = {patch: learner.cropped(CHECKED.train.model_copy(update={"patch": patch})).patch for patch in (64, 160)}
+    sizes = {patch: learner.plan(CHECKED.train.model_copy(update={"patch": patch})).patch for patch in (64, 160)}
     assert sizes == {64: 64, 160: 128}
+
+
+PUBLISHED = {key: value for key, value in LEARNER.items() if key not in ("steps", "learning_rate")} | {"recipe": "published"}
+UNET = {"kind": "unet", "channels": [8, 16], "bottleneck": 16, "unshuffle": 1, "residual": False, "batch_norm": False}
+DENTAL = {"protocol": "b", "network": UNET, "objective": {"kind": "bce"}}
+
+
+def test_the_published_recipe_is_the_authors_and_takes_nothing_of_ours() -> None:
+    plan = protocols.Learner.model_validate(PUBLISHED).plan(CHECKED.train)
+    assert (plan.optimizer, plan.learning_rate, plan.schedule, plan.batch, plan.patch) == ("adam", 0.001, "constant", 64, 128)
+    assert plan.steps == 3000  # 150 epochs of 320 pictures, each five times, less a fifth, in batches of 64
+    assert (plan.warmup, plan.weight_decay, plan.ema, plan.max_gradient, plan.choose) == (0, 0, 0, None, False)
+
+
+def test_where_the_authors_number_of_updates_is_not_known_the_entry_names_it() -> None:
+    plan = protocols.Learner.model_validate(PUBLISHED | DENTAL | {"steps": 70}).plan(CHECKED.train)
+    assert (plan.optimizer, plan.batch, plan.patch, plan.steps) == ("adam", 10, 64, 70)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"recipe": None}, r"name steps and learning_rate, or recipe: published"),
+        ({"learning_rate": 0.01}, r"learning_rate: published is 0\.001; leave it out"),
+        ({"steps": 10}, r"steps: published are 3000 \(Adam 0\.001, .* 3,000 steps\); leave steps out"),
+        ({"objective": {"kind": "l1"}}, r"objective: published is mse, found l1"),
+        (DENTAL, r"steps: how many the authors took is not known \(Adam 0\.001, .*\); name them"),
+        (
+            {"protocol": "a", "track": "enhanced", "network": {"kind": "eudncnn", "channels": 8, "depth": 4}},
+            r"recipe: of eudncnn in protocol a too little is known to train it as published \(Adam 0\.001, a tenth of it every 7 epochs",
+        ),
+        ({"network": UNET}, r"recipe: of unet in protocol c too little is known to train it as published \(nothing\)"),
+    ],
+)
+def test_an_entry_that_is_neither_ours_nor_published_is_refused_with_what_is_known(change: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        protocols.Learner.model_validate(PUBLISHED | change)
+
+
+def test_every_published_training_is_one_that_the_loop_can_run() -> None:
+    for letter in LETTERS:
+        for kind, known in protocols.load(letter).networks.items():
+            assert known.told, kind
+            if known.training:
+                assert known.training.plan(known.training.steps or 1, 64).told().endswith("constant rate, last weights")
 
 
 def test_one_network_a_condition_or_one_over_all() -> None:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from xraydenoise.evaluation import metrics
-from xraydenoise.protocols import Metric, Protocol, against, noises
+from xraydenoise.protocols import Metric, Protocol, Published, against, noises
 
 BATCH = 8  # pictures whose squared errors the authors' PSNR takes together
 CONSTANT = 0.02  # of the authors' SSIM, for luminance and contrast both; the usual ones are .0001 and .0009 on [0, 1]
@@ -79,6 +79,12 @@ PROTOCOL = Protocol(
         "own SSIM": Metric(own_ssim, meaning=SSIM_MEANING),
         "PSNR, dB": Metric(metrics.psnr),
         "SSIM": Metric(metrics.ssim),
+    },
+    networks={
+        "eudncnn": Published(
+            "Adam 0.001, a tenth of it every 7 epochs, batch 8, best at epoch 13; of how many pictures is not known",
+            [({"channels": 32, "depth": 8}, 151_326)],
+        )
     },
     published=against([("eudncnn", "system_a", "own PSNR, dB", 21.33), ("eudncnn", "system_a", "own SSIM", 0.9483)]),
     note="The target is a label: Real-ESRGAN's picture of the plain radiograph, enhanced exactly as the input was. Agreement with it is "
