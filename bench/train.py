@@ -80,10 +80,11 @@ def main(name: str) -> None:
         [objectives.UNKNOWN] * PICTURES,
     )
     drawn = batches.Batches(pictures, checked.mixtures[model.mixture], checked.train.batch, checked.train.patch, checked.seed)
-    state = loop.begin(models.initialised(model.network, 0), device, checked.train.weight_decay)
     total = STEPS * (ROUNDS + 1)
     config = checked.train.model_copy(update={"warmup": 1, "validate_every": total + 1})
-    ours = loop.fit(state, drawn, [], partial(model.objective.loss, classifier=None), total + 1, model.learning_rate, config)
+    plan = model.plan(config).model_copy(update={"steps": total + 1})
+    state = loop.begin(models.initialised(model.network, 0), device, plan)
+    ours = loop.fit(state, drawn, [], partial(model.objective.loss, classifier=None), plan, config)
 
     crops = Crops(pixels, checked.train.patch, total * checked.train.batch)
     loader = DataLoader(crops, checked.train.batch, num_workers=checked.machine.threads)

@@ -314,7 +314,7 @@ class ProtocolScores(Table):
 
 
 class ProtocolTable(Table):
-    """One row a metric, condition and method: the mean over test pictures, beside the published figure where there is one."""
+    """One row a metric, condition and method: what the metric makes of all test pictures, beside the published figure."""
 
     metric: Series[str]
     condition: Series[str]

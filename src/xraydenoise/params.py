@@ -20,7 +20,7 @@ from xraydenoise.labelling import LabelConfig
 from xraydenoise.noise import NoiseConfig
 from xraydenoise.protocols import Learner
 from xraydenoise.registry import RegisterConfig
-from xraydenoise.training import Recipe, Track, TrainConfig
+from xraydenoise.training import OwnRecipe, Track, TrainConfig
 from xraydenoise.training.classifier import ClassifierConfig
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]  # becomes a folder and a stage name
@@ -33,7 +33,7 @@ class MachineConfig(kinds.Config):
     threads: int = Field(ge=1)  # CPU threads of a stage
 
 
-class ModelConfig(Recipe):
+class ModelConfig(OwnRecipe):
     """One model: a recipe, and its noise."""
 
     mixture: Name  # its training noise, a name in `mixtures`

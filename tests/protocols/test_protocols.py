@@ -33,6 +33,12 @@ def test_every_protocol_has_an_entry_in_the_sample_profile_and_names_what_it_ran
 
 
 @pytest.mark.parametrize("letter", LETTERS)
+def test_a_protocol_after_enhancement_says_where_its_noise_joins_and_others_have_no_such_place(letter: str) -> None:
+    protocol = protocols.load(letter)
+    assert (protocol.position is not None) == (protocol.track == "enhanced")
+
+
+@pytest.mark.parametrize("letter", LETTERS)
 def test_published_figures_are_of_conditions_and_metrics_that_the_protocol_has(letter: str) -> None:
     protocol = protocols.load(letter)
     for _, condition, metric in protocol.published:
@@ -52,25 +58,14 @@ def test_every_metric_is_best_for_the_target_itself(letter: str) -> None:
     target = rng.random((32, 32)).astype(np.float32)
     noisy = np.clip(target + rng.normal(0, 0.2, target.shape), 0, 1).astype(np.float32)
     for name, metric in protocols.load(letter).metrics.items():
-        same, worse = metric(target, target), metric(noisy, target)
+        same, worse = (metric.pooled(np.array([metric.measure(shown, target)])) for shown in (target, noisy))
         assert (same < worse) if name in ("MSE", "BCE above floor") else (same > worse), name
-
-
-def test_system_a_reads_6_decibels_low_and_its_ssim_high_on_smooth_pictures() -> None:
-    rng = np.random.default_rng(1)
-    target = np.linspace(0.6, 0.9, 1600, dtype=np.float32).reshape(40, 40)
-    noisy = np.clip(target + rng.normal(0, 0.1, target.shape), 0, 1).astype(np.float32)
-    found = {name: metric(noisy, target) for name, metric in protocols.load("a").metrics.items()}
-    by_hand = -10 * math.log10(np.mean(np.square(2.0 * noisy - 2.0 * target)))
-    assert found["own PSNR, dB"] == pytest.approx(by_hand, abs=1e-4)
-    assert found["PSNR, dB"] - found["own PSNR, dB"] == pytest.approx(6.02, abs=0.01)
-    assert found["own SSIM"] > found["SSIM"]
 
 
 def test_the_cross_entropy_above_its_floor_is_the_divergence_of_the_two_pictures() -> None:
     target, prediction = np.full((8, 8), 0.25, np.float32), np.full((8, 8), 0.5, np.float32)
     divergence = 0.25 * math.log(0.25 / 0.5) + 0.75 * math.log(0.75 / 0.5)
-    assert protocols.load("b").metrics["BCE above floor"](prediction, target) == pytest.approx(divergence)
+    assert protocols.load("b").metrics["BCE above floor"].measure(prediction, target) == pytest.approx(divergence)
 
 
 def test_the_seven_rows_of_system_c_are_the_published_ones() -> None:
@@ -101,6 +96,16 @@ def test_a_summary_is_the_mean_over_pictures_in_the_protocols_order_beside_the_p
     assert (row["mean"], row["published"]) == (pytest.approx(0.85), 0.8825)
 
 
+def test_a_metric_may_pool_its_pictures_in_the_order_of_their_ids() -> None:
+    errors = {f"{number:02}": 0.01 if number < 8 else 0.1 for number in range(9)}
+    rows = pd.DataFrame(
+        {"method": "eudncnn", "condition": "system_a", "image": image, "patient": "one", "metric": "own PSNR, dB", "value": error}
+        for image, error in sorted(errors.items(), reverse=True)
+    )
+    means = protocols.summary(rows, protocols.load("a"))
+    assert means["mean"].tolist() == pytest.approx([(20 + 10) / 2])  # a batch of eight, and one of one
+
+
 def test_a_table_shows_the_published_figure_in_brackets_and_nothing_where_there_is_none() -> None:
     means = protocols.summary(scores(), protocols.load("c"))
     shown = protocols.table(means, "SSIM").set_index("method")
@@ -126,8 +131,53 @@ def test_an_entry_that_does_not_fit_its_protocol_is_refused_with_the_reason(chan
 
 def test_crops_are_no_larger_than_the_protocols_pictures() -> None:
     learner = protocols.Learner.model_validate(LEARNER)
-    sizes = {patch: learner.cropped(CHECKED.train.model_copy(update={"patch": patch})).patch for patch in (64, 160)}
+    sizes = {patch: learner.plan(CHECKED.train.model_copy(update={"patch": patch})).patch for patch in (64, 160)}
     assert sizes == {64: 64, 160: 128}
+
+
+PUBLISHED = {key: value for key, value in LEARNER.items() if key not in ("steps", "learning_rate")} | {"recipe": "published"}
+UNET = {"kind": "unet", "channels": [8, 16], "bottleneck": 16, "unshuffle": 1, "residual": False, "batch_norm": False}
+DENTAL = {"protocol": "b", "network": UNET, "objective": {"kind": "bce"}}
+
+
+def test_the_published_recipe_is_the_authors_and_takes_nothing_of_ours() -> None:
+    plan = protocols.Learner.model_validate(PUBLISHED).plan(CHECKED.train)
+    assert (plan.optimizer, plan.learning_rate, plan.schedule, plan.batch, plan.patch) == ("adam", 0.001, "constant", 64, 128)
+    assert plan.steps == 3000  # 150 epochs of 320 pictures, each five times, less a fifth, in batches of 64
+    assert (plan.warmup, plan.weight_decay, plan.ema, plan.max_gradient, plan.choose) == (0, 0, 0, None, False)
+
+
+def test_where_the_authors_number_of_updates_is_not_known_the_entry_names_it() -> None:
+    plan = protocols.Learner.model_validate(PUBLISHED | DENTAL | {"steps": 70}).plan(CHECKED.train)
+    assert (plan.optimizer, plan.batch, plan.patch, plan.steps) == ("adam", 10, 64, 70)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"recipe": None}, r"name steps and learning_rate, or recipe: published"),
+        ({"learning_rate": 0.01}, r"learning_rate: published is 0\.001; leave it out"),
+        ({"steps": 10}, r"steps: published are 3000 \(Adam 0\.001, .* 3,000 steps\); leave steps out"),
+        ({"objective": {"kind": "l1"}}, r"objective: published is mse, found l1"),
+        (DENTAL, r"steps: how many the authors took is not known \(Adam 0\.001, .*\); name them"),
+        (
+            {"protocol": "a", "track": "enhanced", "network": {"kind": "eudncnn", "channels": 8, "depth": 4}},
+            r"recipe: of eudncnn in protocol a too little is known to train it as published \(Adam 0\.001, a tenth of it every 7 epochs",
+        ),
+        ({"network": UNET}, r"recipe: of unet in protocol c too little is known to train it as published \(nothing\)"),
+    ],
+)
+def test_an_entry_that_is_neither_ours_nor_published_is_refused_with_what_is_known(change: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        protocols.Learner.model_validate(PUBLISHED | change)
+
+
+def test_every_published_training_is_one_that_the_loop_can_run() -> None:
+    for letter in LETTERS:
+        for kind, known in protocols.load(letter).networks.items():
+            assert known.told, kind
+            if known.training:
+                assert known.training.plan(known.training.steps or 1, 64).told().endswith("constant rate, last weights")
 
 
 def test_one_network_a_condition_or_one_over_all() -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xraydenoise.noise.gaussian import Config as Gaussian
-from xraydenoise.training import TrainConfig
+from xraydenoise.training import Plan, TrainConfig, ours
 from xraydenoise.training.batches import Pictures
 from xraydenoise.training.objectives import UNKNOWN
 
@@ -60,3 +60,13 @@ def config() -> Callable[..., TrainConfig]:
         return TrainConfig.model_validate(short | how | entries)
 
     return config
+
+
+@pytest.fixture
+def plan(config: Callable[..., TrainConfig]) -> Callable[..., Plan]:
+    """Our plan for a short training; keywords replace entries."""
+
+    def plan(steps: int, rate: float = 3e-3, **entries: object) -> Plan:
+        return ours(config(), steps, rate).model_copy(update=entries)
+
+    return plan

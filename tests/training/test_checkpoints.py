@@ -12,7 +12,7 @@ from xraydenoise.models.dncnn import Config as DnCNN
 from xraydenoise.models.stacked_autoencoder import Config as Stacked
 from xraydenoise.models.unet import Config as UNet
 from xraydenoise.noise.gaussian import Config as Gaussian
-from xraydenoise.training import TrainConfig, checkpoints, loop
+from xraydenoise.training import Plan, TrainConfig, checkpoints, loop
 from xraydenoise.training.batches import Batches, Pictures, validation
 from xraydenoise.training.objectives import Objective, layer_wise, mse
 
@@ -27,17 +27,36 @@ MSE = mse.Config(kind="mse")
 LAYER_WISE = layer_wise.Config(kind="layer_wise", pretrain=0.6, masked=0.25)
 
 
-def begin(network: models.Network) -> loop.State:
-    return loop.begin(models.initialised(network, 0), torch.device("cpu"), 1e-4)
+PLAN = Plan(
+    optimizer="adamw",
+    learning_rate=3e-3,
+    schedule="cosine",
+    steps=30,
+    batch=4,
+    patch=16,
+    warmup=4,
+    weight_decay=1e-4,
+    ema=0.9,
+    max_gradient=1.0,
+    choose=True,
+)
+PUBLISHED = PLAN.model_copy(
+    update={"schedule": "constant", "warmup": 0, "weight_decay": 0, "ema": 0, "max_gradient": None, "choose": False}
+)
+PLANS = [PUBLISHED.model_copy(update={"optimizer": name, "learning_rate": 1e-3}) for name in ("adam", "rmsprop")]
+
+
+def begin(network: models.Network, plan: Plan = PLAN) -> loop.State:
+    return loop.begin(models.initialised(network, 0), torch.device("cpu"), plan)
 
 
 @pytest.fixture
 def fit(pictures: Pictures, config: Callable[..., TrainConfig]) -> Callable[..., Iterator[loop.Step]]:
-    def fit(state: loop.State, objective: Objective = MSE) -> Iterator[loop.Step]:
+    def fit(state: loop.State, objective: Objective = MSE, plan: Plan = PLAN) -> Iterator[loop.Step]:
         settings = config(precision="bf16")
-        batches = Batches(pictures, [NOISE], settings.batch, settings.patch, seed=0)
+        batches = Batches(pictures, [NOISE], plan.batch, plan.patch, seed=0)
         criterion = partial(objective.loss, classifier=None)
-        return loop.fit(state, batches, validation(pictures, [NOISE], 0, 2), criterion, 30, 3e-3, settings)
+        return loop.fit(state, batches, validation(pictures, [NOISE], 0, 2), criterion, plan, settings)
 
     return fit
 
@@ -46,15 +65,17 @@ def tensors(state: loop.State) -> dict[str, torch.Tensor]:
     return dict(checkpoints._tensors(state))
 
 
-def interrupted(network: models.Network, step: int, fit, path: Path, objective: Objective) -> tuple[loop.State, loop.State]:
+def interrupted(
+    network: models.Network, step: int, fit, path: Path, objective: Objective, plan: Plan = PLAN
+) -> tuple[loop.State, loop.State]:
     """The ends of a run that nothing disturbed and of one that was stored after `step`, forgotten, and taken up again."""
-    whole, first, second = begin(network), begin(network), begin(network)
-    list(fit(whole, objective))
-    list(islice(fit(first, objective), step))
+    whole, first, second = begin(network, plan), begin(network, plan), begin(network, plan)
+    list(fit(whole, objective, plan))
+    list(islice(fit(first, objective, plan), step))
     checkpoints.save(first, path, "recipe")
     assert checkpoints.restore(second, path, "recipe")
     assert tensors(second).keys() == tensors(first).keys()
-    rest = list(fit(second, objective))
+    rest = list(fit(second, objective, plan))
     assert [told.step for told in rest] == list(range(step + 1, 31))
     return whole, second
 
@@ -71,6 +92,16 @@ def assert_same(one: loop.State, other: loop.State) -> None:
 @pytest.mark.parametrize("step", [1, 10, 17])
 def test_a_resumed_run_ends_with_the_very_bits_of_an_uninterrupted_one(network, step, fit, tmp_path) -> None:
     assert_same(*interrupted(network, step, fit, tmp_path / "checkpoint.safetensors", MSE))
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.optimizer)
+@pytest.mark.parametrize("network", NETWORKS[:2], ids=str)
+def test_a_published_optimiser_is_resumed_to_the_very_bit(plan, network, fit, tmp_path) -> None:
+    whole, second = interrupted(network, 10, fit, tmp_path / "checkpoint.safetensors", MSE, plan)
+    assert_same(whole, second)
+    first = next(whole.network.parameters())
+    layouts = [state.optimizer.state[parameter] for state, parameter in ((whole, first), (second, next(second.network.parameters())))]
+    assert all(layouts[0][name].stride() == layouts[1][name].stride() for name in layouts[0])
 
 
 @pytest.mark.parametrize("step", [4, 9, 14, 25], ids=["first layer", "turn of the second", "second layer", "all together"])

@@ -10,7 +10,7 @@ from torch import nn
 from xraydenoise import models
 from xraydenoise.models.dncnn import Config as DnCNN
 from xraydenoise.noise.gaussian import Config as Gaussian
-from xraydenoise.training import TrainConfig, loop
+from xraydenoise.training import TrainConfig, loop, ours
 from xraydenoise.training.batches import Batches, Pictures, validation
 from xraydenoise.training.objectives import Batch, mse
 
@@ -21,8 +21,8 @@ NETWORK = DnCNN(kind="dncnn", channels=16, depth=4, unshuffle=2, batch_norm=True
 
 
 @pytest.fixture
-def state() -> loop.State:
-    return loop.begin(models.initialised(NETWORK, 0), CPU, 1e-4)
+def state(plan) -> loop.State:
+    return loop.begin(models.initialised(NETWORK, 0), CPU, plan(steps=1))
 
 
 @pytest.fixture
@@ -31,18 +31,56 @@ def fit(pictures: Pictures) -> Callable[..., Iterator[loop.Step]]:
 
     def fit(state: loop.State, config: TrainConfig, steps: int, rate: float = 3e-3, settled: float = 0.0) -> Iterator[loop.Step]:
         batches = Batches(pictures, [NOISE], config.batch, config.patch, seed=0)
-        return loop.fit(state, batches, validation(pictures, [NOISE], 0, 2), CRITERION, steps, rate, config, settled)
+        return loop.fit(state, batches, validation(pictures, [NOISE], 0, 2), CRITERION, ours(config, steps, rate), config, settled)
 
     return fit
 
 
-def test_the_learning_rate_rises_evenly_then_falls_to_zero() -> None:
-    rates = [loop.schedule(step, steps=100, warmup=10) for step in range(101)]
+def test_the_learning_rate_rises_evenly_then_falls_to_zero(plan) -> None:
+    rates = [loop.schedule(step, plan(steps=100, warmup=10)) for step in range(101)]
     assert rates[:10] == pytest.approx([step / 10 for step in range(1, 11)])
     assert rates[10] == 1
     assert rates[55] == pytest.approx(0.5)
     assert rates[100] == pytest.approx(0)
     assert all(earlier >= later for earlier, later in pairwise(rates[10:]))
+
+
+def test_a_constant_rate_stays_after_its_warm_up(plan) -> None:
+    assert [loop.schedule(step, plan(steps=4, warmup=2, schedule="constant")) for step in range(4)] == [0.5, 1, 1, 1]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("rmsprop", torch.optim.RMSprop)])
+def test_each_optimiser_is_the_one_that_is_named_and_learns(name, kind, pictures, config, plan) -> None:
+    how = plan(steps=60, rate=1e-3, optimizer=name, schedule="constant", warmup=0, ema=0.0, max_gradient=None, choose=False)
+    state = loop.begin(models.initialised(NETWORK, 0), CPU, how)
+    assert type(state.optimizer) is kind
+    settings = config(validate_every=20)
+    held_out = validation(pictures, [NOISE], 0, 2)
+    before = loop.psnr(state.averaged, held_out)
+    drawn = Batches(pictures, [NOISE], how.batch, how.patch, seed=0)
+    list(loop.fit(state, drawn, held_out, CRITERION, how, settings))
+    assert state.best_val_psnr > before + 1
+
+
+def test_without_averaging_the_kept_weights_are_the_networks_own_last_ones(state, pictures, config, plan) -> None:
+    how = plan(steps=25, ema=0.0, choose=False)
+    drawn = Batches(pictures, [NOISE], how.batch, how.patch, seed=0)
+    list(loop.fit(state, drawn, validation(pictures, [NOISE], 0, 2), CRITERION, how, config(patience=1)))
+    assert (state.stopped, state.best_step) == ("budget", 25)
+    own = state.network.state_dict()
+    assert all(torch.equal(state.best[name], own[name]) for name in own)
+
+
+def test_a_gradient_is_shortened_only_where_the_plan_says_so(pictures, config, plan) -> None:
+    moved = {}
+    for limit in (None, 1e-9):
+        how = plan(steps=1, rate=1.0, warmup=0, schedule="constant", optimizer="rmsprop", weight_decay=0, max_gradient=limit)
+        state = loop.begin(models.initialised(NETWORK, 0), CPU, how)
+        drawn = Batches(pictures, [NOISE], how.batch, how.patch, seed=0)
+        before = next(state.network.parameters()).detach().clone()
+        list(loop.fit(state, drawn, validation(pictures, [NOISE], 0, 1), CRITERION, how, config()))
+        moved[limit] = float((next(state.network.parameters()).detach() - before).abs().max())
+    assert moved[1e-9] < 0.1 * moved[None]  # gradients below RMSprop's epsilon move little
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -94,7 +132,7 @@ def test_what_val_said_before_it_may_choose_is_forgotten(state, fit, config) -> 
     assert state.best_step > 10  # at 10 the period before .25 ends, and its weights are only the last ones
 
 
-def test_the_objective_hears_which_share_of_the_budget_is_done(state, pictures, config) -> None:
+def test_the_objective_hears_which_share_of_the_budget_is_done(state, pictures, config, plan) -> None:
     heard = []
 
     def criterion(network: nn.Module, batch: Batch, done: float) -> torch.Tensor:
@@ -103,7 +141,7 @@ def test_the_objective_hears_which_share_of_the_budget_is_done(state, pictures, 
 
     settings = config()
     drawn = Batches(pictures, [NOISE], settings.batch, settings.patch, seed=0)
-    list(loop.fit(state, drawn, validation(pictures, [NOISE], 0, 1), criterion, 8, 3e-3, settings))
+    list(loop.fit(state, drawn, validation(pictures, [NOISE], 0, 1), criterion, plan(steps=8), settings))
     assert heard == [step / 8 for step in range(8)]
 
 

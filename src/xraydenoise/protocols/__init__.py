@@ -1,19 +1,18 @@
 """The published comparisons as frozen protocols: one file each, with its pictures, noise, metrics and published figures."""
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from pydantic import BeforeValidator, TypeAdapter
+from pydantic import BeforeValidator, Field, TypeAdapter, model_validator
 
 from xraydenoise.noise import Noise, NoiseConfig
-from xraydenoise.training import Recipe, Track, TrainConfig
+from xraydenoise.training import Plan, Recipe, Track, TrainConfig, ours
 
 Letter = Literal["a", "b", "c", "d", "e"]  # of the systems, each a file here
-Metric = Callable[[np.ndarray, np.ndarray], float]  # prediction and target, float (H, W) in [0, 1]
 MEDIAN = "median_3x3"  # the official baseline of every protocol
 CLASSICAL = ("noisy", MEDIAN, "total_variation")  # what every table shows beside the networks
 
@@ -27,11 +26,41 @@ def _all_or_some(value: Any) -> Any:
 
 
 class Learner(Recipe):
-    """One network of a protocol: a recipe, whose track is the protocol's, and which rows of its table it learns for."""
+    """One network of a protocol: a recipe, whose track is the protocol's, and which rows of its table it learns for.
+
+    It is trained by our plan for `steps` at `learning_rate`, or as its authors published (`recipe: published`).
+    """
 
     protocol: Letter
+    recipe: Literal["published"] | None = None
+    steps: int | None = Field(default=None, ge=1)  # of our plan; with `recipe: published` only where the authors' number is not known
+    learning_rate: float | None = Field(default=None, gt=0)  # of our plan: peak, after warm-up
     conditions: Annotated[tuple[str, ...] | Literal["all"], BeforeValidator(_all_or_some)]
     each: bool  # one network a condition, or one over all of them
+
+    @model_validator(mode="after")
+    def says_how_it_is_trained(self) -> "Learner":
+        if self.recipe is None:
+            if self.steps is None or self.learning_rate is None:
+                raise ValueError("name steps and learning_rate, or recipe: published")
+            return self
+        published = self.published()
+        if published is None or published.training is None:
+            told = published.told if published else "nothing"
+            raise ValueError(
+                f"recipe: of {self.network.kind} in protocol {self.protocol} too little is known to train it as published ({told}); name "
+                "steps and learning_rate instead"
+            )
+        training = published.training
+        if self.learning_rate is not None:
+            raise ValueError(f"learning_rate: published is {training.learning_rate:g}; leave it out, or leave recipe out")
+        if training.objective not in (None, self.objective.kind):
+            raise ValueError(f"objective: published is {training.objective}, found {self.objective.kind}; use it, or leave recipe out")
+        if training.steps is None and self.steps is None:
+            raise ValueError(f"steps: how many the authors took is not known ({published.told}); name them")
+        if training.steps is not None and self.steps is not None:
+            raise ValueError(f"steps: published are {training.steps} ({published.told}); leave steps out, or leave recipe out")
+        return self
 
     def check_protocol(self, train: TrainConfig) -> None:
         """Raise ValueError where the track, the conditions or the objective do not fit the protocol."""
@@ -46,12 +75,24 @@ class Learner(Recipe):
             mixture = [protocol.conditions[name] for name in names]
             if len({noise.clip for noise in mixture}) > 1:
                 raise ValueError(f"conditions: {', '.join(names)} are clipped in part; a network must learn and be scored under one kind")
-            self.check(mixture, self.cropped(train))
+            self.check(mixture, train)
 
-    def cropped(self, train: TrainConfig) -> TrainConfig:
-        """How its networks are trained: crops are no larger than the protocol's pictures."""
-        size = load(self.protocol).size
-        return train.model_copy(update={"patch": min(train.patch, size)}) if size else train
+    def published(self) -> "Published | None":
+        """What its protocol knows of its network."""
+        return load(self.protocol).networks.get(self.network.kind)
+
+    def plan(self, train: TrainConfig) -> Plan:
+        """Ours on crops that are no larger than the protocol's pictures, or the published one on whole pictures."""
+        size, published = load(self.protocol).size, self.published()
+        if self.recipe is None:
+            assert self.steps is not None
+            assert self.learning_rate is not None
+            return ours(train, self.steps, self.learning_rate).model_copy(update={"patch": min(train.patch, size or train.patch)})
+        assert published is not None
+        assert published.training is not None
+        steps = published.training.steps or self.steps
+        assert steps is not None
+        return published.training.plan(steps, size or train.patch)
 
     def names(self) -> list[str]:
         """The conditions that it learns for."""
@@ -60,6 +101,56 @@ class Learner(Recipe):
     def mixtures(self) -> dict[str, list[str]]:
         """The conditions that each of its networks learns for, by the network's name."""
         return {name: [name] for name in self.names()} if self.each else {"all": self.names()}
+
+
+def average(values: np.ndarray) -> float:
+    """The mean over pictures, which is how most metrics are published."""
+    return float(values.mean())
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of one picture, and what a table shows of those of all pictures."""
+
+    measure: Callable[[np.ndarray, np.ndarray], float]  # prediction and target, float (H, W) in [0, 1]
+    pooled: Callable[[np.ndarray], float] = average  # numbers (pictures,), in the order of the pictures' ids
+    meaning: str = ""  # for readers, where its name does not say it
+
+
+@dataclass(frozen=True)
+class Training:
+    """How authors trained a network: a constant rate, and no warm-up, weight decay, clipping or averaging; the last weights count."""
+
+    optimizer: Literal["adam", "rmsprop"]
+    learning_rate: float
+    batch: int  # pictures
+    objective: str | None  # None: not known
+    steps: int | None  # updates; epochs are of the authors' number of pictures, whatever is at hand here. None: that number is not known
+
+    def plan(self, steps: int, patch: int) -> Plan:
+        """The plan of so many steps on crops of `patch` px."""
+        return Plan(
+            optimizer=self.optimizer,
+            learning_rate=self.learning_rate,
+            schedule="constant",
+            steps=steps,
+            batch=self.batch,
+            patch=patch,
+            warmup=0,
+            weight_decay=0,
+            ema=0,
+            max_gradient=None,
+            choose=False,
+        )
+
+
+@dataclass(frozen=True)
+class Published:
+    """A network as its authors shaped and trained it."""
+
+    told: str  # of its training, as far as it is known
+    shapes: Sequence[tuple[Mapping[str, Any], int | None]]  # entries of `network`, and parameters where they were published
+    training: Training | None = None  # None: too little is known to repeat it
 
 
 @dataclass(frozen=True)
@@ -72,7 +163,9 @@ class Protocol:
     size: int | None  # px; pictures are scaled by area to squares of this side, or stay as the track has them
     conditions: Mapping[str, Noise]
     metrics: Mapping[str, Metric]
+    networks: Mapping[str, Published]  # of each kind of network that this comparison brought, by kind
     published: Mapping[tuple[str, str, str], float] = field(default_factory=dict)  # of method, condition, metric
+    position: Literal["before", "after", "both"] | None = None  # where the noise joins the enhancement; None on track noise
     note: str = ""
 
 
@@ -80,6 +173,11 @@ def load(letter: str) -> Protocol:
     """The protocol of that file."""
     protocol: Protocol = importlib.import_module(f"xraydenoise.protocols.{letter}").PROTOCOL
     return protocol
+
+
+def published(kind: str) -> Published | None:
+    """What is known of a kind of network, whichever protocol brought it."""
+    return next((known for letter in get_args(Letter) for name, known in load(letter).networks.items() if name == kind), None)
 
 
 def noises(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Noise]:
@@ -104,7 +202,10 @@ def check_names(learners: Mapping[str, Learner]) -> None:
 
 def summary(scores: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     """contracts.ProtocolTable of contracts.ProtocolScores, metrics and conditions in the protocol's order."""
-    means = scores.groupby(["metric", "condition", "method"], sort=False)["value"].mean().rename("mean").reset_index()
+    groups = scores.sort_values("image", kind="stable").groupby(["metric", "condition", "method"], sort=False)["value"]
+    means = groups.agg(list).reset_index()  # a row a metric, condition and method
+    means["mean"] = [protocol.metrics[metric].pooled(np.array(row)) for metric, row in zip(means["metric"], means["value"], strict=True)]
+    means = means.drop(columns="value")
     keys = zip(means["method"], means["condition"], means["metric"], strict=True)
     means["published"] = [protocol.published.get(key, np.nan) for key in keys]
     for column, order in (("metric", protocol.metrics), ("condition", protocol.conditions)):

@@ -1,7 +1,7 @@
 """System C: a convolutional autoencoder on cephalograms of 128x128 px against the 3x3 median filter, by SSIM in seven rows."""
 
 from xraydenoise.evaluation import metrics
-from xraydenoise.protocols import MEDIAN, Protocol, against, noises
+from xraydenoise.protocols import MEDIAN, Metric, Protocol, Published, Training, against, noises
 
 ROWS = {  # y = clip(x + f N(mean, std)) and y = clip(x + f Poisson(lambda)); published SSIM of noisy, autoencoder, median
     "f.1_gaussian_0_1": ({"kind": "gaussian", "mean": 0.0, "sigma": 0.1, "clip": True}, (0.4299, 0.8825, 0.7133)),
@@ -20,7 +20,15 @@ PROTOCOL = Protocol(
     track="noise",
     size=128,
     conditions=noises({name: noise for name, (noise, _) in ROWS.items()}),
-    metrics={"SSIM": metrics.ssim, "PSNR, dB": metrics.psnr},
+    metrics={"SSIM": Metric(metrics.ssim), "PSNR, dB": Metric(metrics.psnr)},
+    networks={
+        "autoencoder": Published(
+            "Adam 0.001, constant rate, batch 64, 150 epochs of 1,280 pictures (320, each five times, less a fifth for validation): 3,000 "
+            "steps",
+            [({"channels": (64, 32)}, 71_169)],
+            Training("adam", 0.001, 64, "mse", steps=150 * 1280 // 64),
+        )
+    },
     published=against(
         (method, name, "SSIM", value) for name, (_, values) in ROWS.items() for method, value in zip(METHODS, values, strict=True)
     ),

@@ -1,7 +1,7 @@
 """System D: five papers' networks on CoronaHack chest X-rays under one Gaussian noise, by SSIM, PSNR and MSE."""
 
 from xraydenoise.evaluation import metrics
-from xraydenoise.protocols import Protocol, against, noises
+from xraydenoise.protocols import Metric, Protocol, Published, against, noises
 
 SIGMA = 0.165  # read off the charts as .16 to .17
 CHARTS = {  # SSIM, PSNR in dB, MSE, read off bar charts
@@ -11,7 +11,7 @@ CHARTS = {  # SSIM, PSNR in dB, MSE, read off bar charts
     "rdn": (0.72, 13.3, 0.0476),
     "stacked_autoencoder": (0.56, 16.3, 0.026),
 }
-METRICS = {"SSIM": metrics.ssim, "PSNR, dB": metrics.psnr, "MSE": metrics.mse}
+METRICS = {"SSIM": Metric(metrics.ssim), "PSNR, dB": Metric(metrics.psnr), "MSE": Metric(metrics.mse)}
 
 PROTOCOL = Protocol(
     title="D: five papers under one Gaussian noise",
@@ -20,6 +20,18 @@ PROTOCOL = Protocol(
     size=128,
     conditions=noises({"gaussian_165": {"kind": "gaussian", "mean": 0.0, "sigma": SIGMA, "clip": True}}),
     metrics=METRICS,
+    networks={
+        "gondara": Published("batch 10, 100 epochs of 300 pictures; the optimiser is not known", [({"channels": (64, 128)}, None)]),
+        "dncnn": Published("not known here", [({"channels": 64, "depth": 17, "unshuffle": 1, "batch_norm": True}, None)]),
+        "ding_liu": Published(
+            "the denoiser first, then joined to a frozen classifier; rates are not known", [({"channels": 64}, 1_030_000)]
+        ),
+        "rdn": Published(
+            "Adam 0.0001, L1; batch and epochs are not known",
+            [({"channels": 64, "blocks": 16, "layers": 8, "growth": 64, "unshuffle": 1}, 22_000_000)],
+        ),
+        "stacked_autoencoder": Published("layer by layer, then all together; neither sizes nor rates are known", []),
+    },
     published=against(
         (name, "gaussian_165", metric, value) for name, chart in CHARTS.items() for metric, value in zip(METRICS, chart, strict=True)
     ),

@@ -1,7 +1,10 @@
 """System E: autoencoders with and without skip connections on chest X-rays of 64x64 px, and learning without clean targets."""
 
 from xraydenoise.evaluation import metrics
-from xraydenoise.protocols import Protocol, noises
+from xraydenoise.protocols import Metric, Protocol, Published, Training, noises
+
+STEPS = 100 * -(-5216 // 32)  # 100 epochs of the 5,216 pictures of chest-xray-pneumonia's train split, in batches of 32
+TOLD = f"RMSprop 0.0001, constant rate, batch 32, 100 epochs of 5,216 pictures: {STEPS:,} steps"
 
 PROTOCOL = Protocol(
     title="E: autoencoders on 64x64 px, and training without clean targets",
@@ -19,6 +22,20 @@ PROTOCOL = Protocol(
             "sigma_25": {"kind": "gaussian", "mean": 0.0, "sigma": 0.098, "clip": False},
         }
     ),
-    metrics={"PSNR, dB": metrics.psnr, "SSIM": metrics.ssim},
+    metrics={"PSNR, dB": Metric(metrics.psnr), "SSIM": Metric(metrics.ssim)},
+    networks={
+        "dense_autoencoder": Published(
+            TOLD, [({"side": 64, "channels": (32, 64), "code": 150}, 2_525_719)], Training("rmsprop", 0.0001, 32, "bce", STEPS)
+        ),
+        "vae": Published(
+            TOLD,
+            [({"side": 64, "channels": (32, 64), "code": code}, 1_600_613 if code == 50 else None) for code in (10, 40, 50)],
+            Training("rmsprop", 0.0001, 32, "elbo", STEPS),
+        ),
+        "skip_autoencoder": Published(
+            TOLD, [({"channels": (64, 64, 128, 256, 518)}, 12_634_631)], Training("rmsprop", 0.0001, 32, None, STEPS)
+        ),
+        "red_net": Published("not known here", [({"channels": 64, "depth": depth, "unshuffle": 1}, None) for depth in (10, 20, 30)]),
+    },
     note="The original wraps noisy pixels modulo 256; here they are clipped.",
 )

@@ -29,7 +29,6 @@ def run(params: Params, name: str) -> None:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     learner = params.protocols[name]
-    params = params.model_copy(update={"train": learner.cropped(params.train)})
     protocol, method = protocols.load(learner.protocol), protocols.method(name, learner)
     track = pictures(protocol, work / "track")
     judge, classes = classifier.load(train.CLASSIFIER, device) if learner.objective.needs_classifier else (None, [])
@@ -47,7 +46,9 @@ def run(params: Params, name: str) -> None:
         denoise = scoring.denoiser(state.averaged, device)
         scores += [test.score(method, condition, denoise) for condition in conditions]
     contracts.write(pd.concat(scores, ignore_index=True), out / "scores.parquet", contracts.ProtocolScores)
+    rows = contracts.read(track / "manifest.parquet", contracts.Track).query("split == 'train'")
     facts: dict[str, object] = {"network": learner.network.model_dump(mode="json"), "objective": learner.objective.model_dump(mode="json")}
+    facts |= {"plan": learner.plan(params.train).model_dump(mode="json"), "pictures": len(rows), "patients": rows["patient"].nunique()}
     facts |= {"networks": networks, "alone": learner.objective.needs_classifier and judge is None}  # alone: no labels to classify
     (out / "config.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     shutil.rmtree(work)
@@ -104,5 +105,5 @@ class Drawn:
         ):
             prediction = metrics.clip(denoise(noisy), target)
             row = {"method": method, "condition": condition, "image": image, "patient": patient}
-            found += [row | {"metric": name, "value": metric(prediction, target)} for name, metric in self.protocol.metrics.items()]
+            found += [row | {"metric": name, "value": metric.measure(prediction, target)} for name, metric in self.protocol.metrics.items()]
         return pd.DataFrame(found) if found else contracts.empty(contracts.ProtocolScores)

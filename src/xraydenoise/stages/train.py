@@ -66,10 +66,10 @@ def learn(
     digest: str,
 ) -> tuple[loop.State, bool]:
     """Train one network on the device of the pictures, going on from `work` if a run of the same `digest` left it; whether it did."""
-    device = train.targets.device
-    drawn = batches.Batches(train, mixture, params.train.batch, params.train.patch, params.seed)
+    device, plan = train.targets.device, model.plan(params.train)
+    drawn = batches.Batches(train, mixture, plan.batch, plan.patch, params.seed)
     held_out = batches.validation(val, mixture, params.seed, params.train.val_pictures)
-    state = loop.begin(models.initialised(model.network, params.seed), device, params.train.weight_decay)
+    state = loop.begin(models.initialised(model.network, params.seed), device, plan)
     checkpoint = work / "checkpoint.safetensors"
     resumed = checkpoints.restore(state, checkpoint, digest)
     if checkpoint.exists() and not resumed:
@@ -78,11 +78,11 @@ def learn(
         print(f"train {name}: the dataset has no labels to classify, so the denoiser is trained alone")
     criterion = partial(model.objective.loss, classifier=judge)
     settled = model.objective.settled
-    fit = loop.fit(state, drawn, held_out, criterion, model.steps, model.learning_rate, params.train, settled)
+    fit = loop.fit(state, drawn, held_out, criterion, plan, params.train, settled)
 
     write_history(state.history, work / "history.csv")  # MLflow's mirror reads it while this runs
     saved = time.monotonic()
-    for step in progress(fit, f"train {name}", total=model.steps, done=state.step):
+    for step in progress(fit, f"train {name}", total=plan.steps, done=state.step):
         if step.val_psnr is not None:
             write_history(state.history, work / "history.csv")
         if time.monotonic() - saved >= params.train.checkpoint_every:
@@ -147,7 +147,7 @@ def enhanced(regions: pd.DataFrame, stores: dict[str, torch.Tensor]) -> batches.
 
 def recipe(params: Params, model: Recipe, mixture: Sequence[noise.Noise], device: torch.device, track: Path) -> str:
     """Digest of all that a step depends on: entries of params.yaml, the bytes of the folder `track`, the code, torch."""
-    parts = [params.machine, params.train, model, *mixture]
+    parts = [params.machine, params.train, model, model.plan(params.train), *mixture]
     entries = [part.model_dump(mode="json") for part in parts]
     digest = hashlib.sha256(json.dumps([params.seed, entries, device.type, torch.__version__], sort_keys=True).encode())
     for path in [*code(model), *sorted(track.iterdir()), *(sorted(CLASSIFIER.iterdir()) if model.objective.needs_classifier else [])]:

@@ -1,5 +1,6 @@
 """Training: batches cut and noised on the device, objectives, the loop, checkpoints. Needs torch, numpy and safetensors, no pipeline."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
@@ -31,24 +32,83 @@ class TrainConfig(kinds.Config):
     max_minutes: float | None = Field(gt=0)  # a wall-clock cap; a run that it ends is not reproducible
 
 
+class Plan(kinds.Config):
+    """How weights are moved: ours of TrainConfig and an entry's budget, or the one that authors published."""
+
+    optimizer: Literal["adamw", "adam", "rmsprop"]
+    learning_rate: float = Field(gt=0)  # the highest
+    schedule: Literal["cosine", "constant"]  # cosine: to zero at the last step
+    steps: int = Field(ge=1)  # optimiser steps, the whole budget
+    batch: int = Field(ge=1)  # crops a step
+    patch: int = Field(ge=8)  # px, side of a crop
+    warmup: int = Field(ge=0)  # steps of linear rise to the learning rate
+    weight_decay: float = Field(ge=0)
+    ema: float = Field(ge=0, lt=1)  # decay a step of the averaged weights; 0: no averaging
+    max_gradient: float | None = Field(gt=0)  # norm above which a gradient is shortened
+    choose: bool  # the weights that are best on val count, and patience ends the training; else the last ones do, after all steps
+
+    def told(self) -> str:
+        """For readers: what moved the weights, and how long at most."""
+        decay = f", weight decay {self.weight_decay:g}" if self.weight_decay else ""
+        warm = f"{self.warmup} steps of warm-up, " if self.warmup else ""
+        rate = "cosine to 0" if self.schedule == "cosine" else "constant rate"
+        rest = [*(["averaged weights"] if self.ema else []), *(["gradients clipped"] if self.max_gradient else [])]
+        chosen = "best of val" if self.choose else "last weights"
+        return ", ".join([f"{NAMES[self.optimizer]} {self.learning_rate:g}{decay}", f"{warm}{rate}", *rest, chosen])
+
+
+NAMES = {"adamw": "AdamW", "adam": "Adam", "rmsprop": "RMSprop"}
+MAX_GRADIENT = 1.0  # of our own plans: one bad batch in bf16 must not throw the weights away
+
+
 class Recipe(kinds.Config):
-    """What learns, from which track, by which objective, for how long."""
+    """What learns, from which track, by which objective."""
 
     track: Track
     objective: ObjectiveConfig
-    steps: int = Field(ge=1)  # optimiser steps, the whole budget
-    learning_rate: float = Field(gt=0)  # peak, after warm-up
     network: NetworkConfig
+
+    @abstractmethod
+    def plan(self, train: TrainConfig) -> Plan:
+        """How its weights are moved."""
 
     def check(self, mixture: Sequence[Noise], train: TrainConfig) -> None:
         """Raise ValueError where the objective cannot take the track, the network, its noise or the crops, or the budget is all warm-up."""
+        plan = self.plan(train)
         try:
             self.objective.check(self.network, mixture)
         except ValueError as error:
             raise ValueError(f"objective: {error}") from error
         if self.track == "enhanced" and not self.objective.needs_target:
             raise ValueError(f"objective: {self.objective.kind} looks at no target, but track enhanced is scored against labels; use mse")
-        if self.objective.needs_classifier and train.patch < SMALLEST:
-            raise ValueError(f"objective: {self.objective.kind} asks a classifier of crops of {SMALLEST} px or more, found {train.patch}")
-        if self.steps <= train.warmup:
-            raise ValueError(f"steps: must be more than train.warmup, {train.warmup}, found {self.steps}")
+        if self.objective.needs_classifier and plan.patch < SMALLEST:
+            raise ValueError(f"objective: {self.objective.kind} asks a classifier of crops of {SMALLEST} px or more, found {plan.patch}")
+        if plan.steps <= plan.warmup:
+            raise ValueError(f"steps: must be more than train.warmup, {plan.warmup}, found {plan.steps}")
+
+
+def ours(train: TrainConfig, steps: int, learning_rate: float) -> Plan:
+    """AdamW with a warm-up, a cosine, averaged weights chosen on val, and gradients that are clipped."""
+    return Plan(
+        optimizer="adamw",
+        learning_rate=learning_rate,
+        schedule="cosine",
+        steps=steps,
+        batch=train.batch,
+        patch=train.patch,
+        warmup=train.warmup,
+        weight_decay=train.weight_decay,
+        ema=train.ema,
+        max_gradient=MAX_GRADIENT,
+        choose=True,
+    )
+
+
+class OwnRecipe(Recipe):
+    """A recipe with a budget of its own."""
+
+    steps: int = Field(ge=1)  # optimiser steps, the whole budget
+    learning_rate: float = Field(gt=0)  # peak, after warm-up
+
+    def plan(self, train: TrainConfig) -> Plan:
+        return ours(train, self.steps, self.learning_rate)

@@ -14,7 +14,6 @@ from torch import Tensor
 from xraydenoise.training.loop import State, Step
 
 FIELDS = ("loss_steps", "step", "best_step", "best_val_psnr", "worse", "seconds", "stopped")  # of State, beside its tensors
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps of each parameter
 
 
 def save(state: State, path: Path, recipe: str) -> None:
@@ -37,13 +36,15 @@ def restore(state: State, path: Path, recipe: str) -> bool:
         metadata = file.metadata()
         if metadata["recipe"] != recipe:
             return False
-        stored = set(file.keys())
-        for number, parameter in enumerate(state.network.parameters()):
-            if f"optimizer.{number}.step" not in stored:
-                continue
-            moments = state.optimizer.state[parameter]
-            moments["step"] = torch.zeros((), device=parameter.device)
-            moments["exp_avg"], moments["exp_avg_sq"] = torch.empty_like(parameter), torch.empty_like(parameter)
+        parameters = list(state.network.parameters())
+        for name in file.keys():  # noqa: SIM118  not a mapping
+            if name.startswith("optimizer."):
+                _, number, moment = name.split(".")
+                parameter = parameters[int(number)]
+                whole = tuple(file.get_slice(name).get_shape()) == parameter.shape
+                state.optimizer.state[parameter][moment] = (
+                    torch.empty_like(parameter) if whole else torch.zeros((), device=parameter.device)
+                )
         for name, tensor in _tensors(state):
             tensor.copy_(file.get_tensor(name))  # into its place: memory layouts stay as they were
     facts = json.loads(metadata["facts"])
@@ -60,5 +61,6 @@ def _tensors(state: State) -> Iterator[tuple[str, Tensor]]:
         for name, tensor in tensors.items():
             yield f"{part}.{name}", tensor
     for number, parameter in enumerate(state.network.parameters()):
-        for name in MOMENTS if parameter in state.optimizer.state else ():  # one that has not learnt yet has none
-            yield f"optimizer.{number}.{name}", state.optimizer.state[parameter][name]
+        if parameter in state.optimizer.state:  # one that has not learnt yet has none
+            for name, moment in sorted(state.optimizer.state[parameter].items()):  # a number of steps, the others shaped as the parameter
+                yield f"optimizer.{number}.{name}", moment

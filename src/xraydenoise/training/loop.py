@@ -1,4 +1,4 @@
-"""The training loop: AdamW on bf16 autocast, a learning rate that warms up and falls to zero, averaged weights chosen on val."""
+"""The training loop: a plan's optimiser and learning rate on bf16 autocast, averaged weights, and the choice of the best on val."""
 
 import copy
 import math
@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from xraydenoise import models
-from xraydenoise.training import TrainConfig
+from xraydenoise.training import Plan, TrainConfig
 from xraydenoise.training.batches import Pair
 from xraydenoise.training.device import bf16_supported
 from xraydenoise.training.objectives import Batch, Criterion
 
-MAX_GRADIENT = 1.0  # norm above which a gradient is shortened: one bad batch in bf16 must not throw the weights away
 FLOOR = 1e-10  # mean squared error that reads 100 dB, the most that a PSNR says
 
 
@@ -35,7 +34,7 @@ class State:
 
     network: nn.Module
     averaged: nn.Module  # the same network with exponentially averaged weights
-    optimizer: torch.optim.AdamW
+    optimizer: torch.optim.Optimizer
     best: dict[str, Tensor]  # averaged weights with the best PSNR so far
     loss_sum: Tensor  # since the last validation
     loss_steps: int = 0
@@ -48,12 +47,20 @@ class State:
     history: list[Step] = field(default_factory=list)  # validations
 
 
-def begin(network: nn.Module, device: torch.device, weight_decay: float) -> State:
+def begin(network: nn.Module, device: torch.device, plan: Plan) -> State:
     """The state before the first step, on `device`."""
     network = models.placed(network, device).train()
     averaged = copy.deepcopy(network).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=weight_decay, fused=True)
-    return State(network, averaged, optimizer, copy.deepcopy(averaged.state_dict()), torch.zeros((), device=device))
+    return State(network, averaged, optimiser(network, plan), copy.deepcopy(averaged.state_dict()), torch.zeros((), device=device))
+
+
+def optimiser(network: nn.Module, plan: Plan) -> torch.optim.Optimizer:
+    """The plan's, with a learning rate that the loop sets. Adam and RMSprop have Keras's constants, which the systems here trained by."""
+    if plan.optimizer == "rmsprop":
+        return torch.optim.RMSprop(network.parameters(), lr=0.0, alpha=0.9, eps=1e-7, weight_decay=plan.weight_decay)
+    if plan.optimizer == "adam":
+        return torch.optim.Adam(network.parameters(), lr=0.0, eps=1e-7, weight_decay=plan.weight_decay, fused=True)
+    return torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=plan.weight_decay, fused=True)
 
 
 def fit(
@@ -61,19 +68,18 @@ def fit(
     batches: Callable[[int], Batch],
     validation: Sequence[Pair],
     criterion: Criterion,
-    steps: int,
-    learning_rate: float,
+    plan: Plan,
     config: TrainConfig,
     settled: float = 0.0,
 ) -> Iterator[Step]:
-    """Train `state` in place up to `steps`, yielding after each; the state is then consistent and may be stored, and go on later.
+    """Train `state` in place by `plan`, yielding after each; the state is then consistent and may be stored, and go on later.
 
-    Ends early by patience or max_minutes; `state.stopped` says why. Before the share `settled` of the budget val is told but decides
-    nothing: no patience, and the last averaged weights count as the best. Raises ValueError where the warm-up is not shorter than the
-    budget, RuntimeError where the loss is not finite.
+    Ends early by patience or max_minutes; `state.stopped` says why. Before the share `settled` of the budget, and always where the plan
+    does not choose, val is told but decides nothing: no patience, and the last averaged weights count as the best. Raises ValueError
+    where the warm-up is not shorter than the budget, RuntimeError where the loss is not finite.
     """
-    if config.warmup >= steps:
-        raise ValueError(f"train.warmup: {config.warmup} steps are no fewer than the model's {steps}; use fewer, or train longer")
+    if plan.warmup >= plan.steps:
+        raise ValueError(f"train.warmup: {plan.warmup} steps are no fewer than the model's {plan.steps}; use fewer, or train longer")
     device = state.loss_sum.device
     compiled = config.compile == "always" or (config.compile == "auto" and device.type == "cuda")
     forward: nn.Module = torch.compile(state.network) if compiled else state.network  # type: ignore[assignment]
@@ -81,42 +87,49 @@ def fit(
     started = time.monotonic() - state.seconds
 
     while not state.stopped:
-        rate = learning_rate * schedule(state.step, steps, config.warmup)
+        rate = plan.learning_rate * schedule(state.step, plan)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         with precision:
-            loss = criterion(forward, batches(state.step), state.step / steps)
+            loss = criterion(forward, batches(state.step), state.step / plan.steps)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(state.network.parameters(), MAX_GRADIENT)
+        if plan.max_gradient is not None:
+            nn.utils.clip_grad_norm_(state.network.parameters(), plan.max_gradient)
         state.optimizer.step()
         state.optimizer.zero_grad(set_to_none=True)
-        average(state.averaged, state.network, config.ema, state.step)
+        average(state.averaged, state.network, plan.ema, state.step)
         state.loss_sum += loss.detach()
         state.loss_steps += 1
         state.step += 1
         state.seconds = time.monotonic() - started
 
         late = config.max_minutes is not None and state.seconds >= 60 * config.max_minutes
-        over = late or state.step >= steps
+        over = late or state.step >= plan.steps
         told = Step(state.step, rate)
         if over or state.step % config.validate_every == 0:
             with precision:
-                told = validated(state, validation, rate, choose=(state.step - state.loss_steps) / steps >= settled)
+                choose = plan.choose and (state.step - state.loss_steps) / plan.steps >= settled
+                told = validated(state, validation, rate, choose)
         if over or state.worse >= config.patience:
-            state.stopped = "budget" if state.step >= steps else "max_minutes" if late else "patience"
+            state.stopped = "budget" if state.step >= plan.steps else "max_minutes" if late else "patience"
         yield told
 
 
-def schedule(step: int, steps: int, warmup: int) -> float:
-    """Share of the learning rate at `step`: a linear rise over `warmup` steps, then half a cosine to zero at `steps`."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 + 0.5 * math.cos(math.pi * (step - warmup) / (steps - warmup))
+def schedule(step: int, plan: Plan) -> float:
+    """Share of the learning rate at `step`: a linear rise over the warm-up, then all of it, or half a cosine to zero at the last step."""
+    if step < plan.warmup:
+        return (step + 1) / plan.warmup
+    if plan.schedule == "constant":
+        return 1.0
+    return 0.5 + 0.5 * math.cos(math.pi * (step - plan.warmup) / (plan.steps - plan.warmup))
 
 
 @torch.no_grad()
 def average(averaged: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Move the averaged weights, and the running statistics of normalisation, towards the network's; faster in the first steps."""
+    """Move the averaged weights, and the running statistics of normalisation, towards the network's; faster in the first steps.
+
+    A decay of 0 copies them.
+    """
     share = 1 - min(decay, (1 + step) / (10 + step))
     old, new = averaged.state_dict(), network.state_dict()
     real = [name for name, value in old.items() if value.is_floating_point()]
