@@ -1,28 +1,34 @@
-from typing import Literal
+"""Enhancement: what makes a radiograph easier to read, and its noise easier to see (the input of the track `enhanced`)."""
 
-import numpy as np
-import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from xraydenoise import kinds
-from xraydenoise.enhancement.curve import Curve, apply, fit
-from xraydenoise.enhancement.noisy import Position, noisy
-from xraydenoise.enhancement.presets import PRESETS, amplify, gains
+from xraydenoise.enhancement.presets import PRESETS, enhance
+
+__all__ = ["PRESETS", "EnhanceConfig", "enhance"]
 
 
 class Counts(kinds.Config):
+    """At most so many pictures of each split."""
+
     train: int = Field(ge=1)
     val: int = Field(ge=1)
     test: int = Field(ge=1)
 
 
 class EnhanceConfig(kinds.Config):
-    presets: tuple[int, ...] = Field(min_length=1)
+    """Which presets are applied to how many pictures, and how much of each is kept."""
+
+    presets: tuple[str, ...] = Field(min_length=1)
     images: Counts
-    region: int = Field(ge=32)
-    noise: Position
+    region: int = Field(ge=32)  # px, side of the square that is kept; a smaller picture is kept whole
 
-
-def enhance(plain, number):
-    a = amplify(torch.from_numpy(plain)[None, None], gains([number]))
-    return apply(a, torch.tensor([fit(a, number)]))[0, 0].numpy()
+    @field_validator("presets")
+    @classmethod
+    def known(cls, presets: tuple[str, ...]) -> tuple[str, ...]:
+        """Every preset exists, and none is named twice."""
+        if unknown := [preset for preset in presets if preset not in PRESETS]:
+            raise ValueError(f"unknown: {', '.join(unknown)}; expected some of {', '.join(PRESETS)}")
+        if len(set(presets)) < len(presets):
+            raise ValueError("a preset is named twice; name each once")
+        return presets
