@@ -66,7 +66,7 @@ def test_the_params_are_frozen():
         ("models.dncnn.steps", "many", ["models.dncnn.steps", "many"]),
         ("models.median", None, ["models.median"]),
         ("datasets.sample.kind", "samples", ["datasets.sample", "samples", "kaggle"]),
-        ("enhance.presets", ["sharpest"], ["enhance.presets", "sharpest", "identity"]),
+        ("enhance.presets", ["sharpest"], ["enhance.presets", "sharpest", "valid integer"]),
         ("label.overlap", 1, ["label.overlap", "1"]),
         ("ingest.split", {"train": 0.9, "val": 0.2, "test": 0.2}, ["ingest.split"]),
         ("baselines.median.sizes", [2], ["baselines.median", "2"]),

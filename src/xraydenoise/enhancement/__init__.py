@@ -1,11 +1,15 @@
 """Enhancement: what makes a radiograph easier to read, and its noise easier to see (the input of the track `enhanced`)."""
 
+import numpy as np
+import torch
 from pydantic import Field, field_validator
 
 from xraydenoise import kinds
-from xraydenoise.enhancement.presets import PRESETS, enhance
+from xraydenoise.enhancement.curve import Curve, apply, fit
+from xraydenoise.enhancement.noisy import Position, noisy
+from xraydenoise.enhancement.presets import PRESETS, Preset, amplify, gains
 
-__all__ = ["PRESETS", "EnhanceConfig", "enhance"]
+__all__ = ["PRESETS", "Curve", "EnhanceConfig", "Position", "Preset", "amplify", "apply", "enhance", "fit", "gains", "noisy"]
 
 
 class Counts(kinds.Config):
@@ -17,18 +21,26 @@ class Counts(kinds.Config):
 
 
 class EnhanceConfig(kinds.Config):
-    """Which presets are applied to how many pictures, and how much of each is kept."""
+    """Which presets are applied to how many pictures, how much of each is kept, and where noise joins."""
 
-    presets: tuple[str, ...] = Field(min_length=1)
+    presets: tuple[int, ...] = Field(min_length=1)  # numbers in PRESETS
     images: Counts
     region: int = Field(ge=32)  # px, side of the square that is kept; a smaller picture is kept whole
+    noise: Position  # where noise joins
 
     @field_validator("presets")
     @classmethod
-    def known(cls, presets: tuple[str, ...]) -> tuple[str, ...]:
+    def known(cls, presets: tuple[int, ...]) -> tuple[int, ...]:
         """Every preset exists, and none is named twice."""
-        if unknown := [preset for preset in presets if preset not in PRESETS]:
-            raise ValueError(f"unknown: {', '.join(unknown)}; expected some of {', '.join(PRESETS)}")
+        if unknown := [str(preset) for preset in presets if preset not in range(len(PRESETS))]:
+            raise ValueError(f"unknown: {', '.join(unknown)}; expected some of 0 to {len(PRESETS) - 1}")
         if len(set(presets)) < len(presets):
             raise ValueError("a preset is named twice; name each once")
         return presets
+
+
+def enhance(plain: np.ndarray, number: int) -> np.ndarray:
+    """The whole picture as preset `number` shows it; float32 (H, W) in [0, 1] -> the same, saturated where it would leave [0, 1]."""
+    linear = amplify(torch.from_numpy(plain)[None, None], gains([number]))  # (1, 1, H, W)
+    finished: np.ndarray = apply(linear, torch.tensor([fit(linear, number)]))[0, 0].numpy()
+    return finished

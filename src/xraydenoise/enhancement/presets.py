@@ -1,38 +1,61 @@
-"""The 13 named enhancements, from none to extreme, each a chain of operations: what a viewing station does, and system A did."""
+"""The thirteen presets of system A: gains of eight bands, followed by a tone curve with some black and some white.
 
-from collections.abc import Callable
-from functools import partial
+What each shows was measured on the 26 pairs that its authors published, two pictures in thirteen presets: `shown`, the standard deviation
+of each band of the finished picture over that of the plain one, the mean, and the shares. `gains` and `slopes` make a picture show that:
+`bench/presets.py` found them on synthetic radiographs, as neighbouring bands overlap and saturation takes detail away. The scale is free
+between the two, and set so that the mean square of both slopes is 1.
+"""
 
-import numpy as np
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from xraydenoise.enhancement import clahe, pyramid, tone, unsharp
+import torch
+from torch import Tensor
 
-Operation = Callable[[np.ndarray], np.ndarray]  # float32 (H, W) -> the same
+from xraydenoise.enhancement.bands import split
 
-# Gains are for bands around sigma 1, 2, 4, 8, 16, 32 px.
-PRESETS: dict[str, tuple[Operation, ...]] = {
-    "identity": (),
-    "mild": (partial(pyramid.amplify, gains=(1.3, 1.3, 1.2, 1.1)),),
-    "sharp": (partial(unsharp.sharpen, sigma=2.0, amount=2.0),),
-    "detail": (partial(pyramid.amplify, gains=(3.0, 3.0, 2.0, 1.5, 1.2, 1.0), base=0.8),),
-    "detail_strong": (partial(pyramid.amplify, gains=(5.0, 5.0, 3.5, 2.5, 2.0, 1.5), base=0.6),),
-    "detail_max": (partial(pyramid.amplify, gains=(8.0, 8.0, 6.0, 4.0, 2.5, 2.0), base=0.5),),
-    "structure": (partial(pyramid.amplify, gains=(1.5, 2.0, 3.0, 4.0, 5.0, 4.0), base=0.5),),
-    "clahe": (partial(clahe.equalise, limit=2.5),),
-    "clahe_detail": (partial(clahe.equalise, limit=2.0), partial(pyramid.amplify, gains=(3.0, 2.5, 1.5))),
-    "dark": (partial(tone.gamma, exponent=1.8), partial(pyramid.amplify, gains=(2.0, 2.0, 1.5))),
-    "dark_detail": (partial(pyramid.amplify, gains=(5.0, 5.0, 3.0, 2.0, 1.5, 1.0), base=0.7), partial(tone.gamma, exponent=2.2)),
-    "dark_equalised": (tone.equalise, partial(tone.gamma, exponent=2.6)),
-    "extreme": (
-        partial(pyramid.amplify, gains=(8.0, 8.0, 5.0, 3.0, 2.0, 1.5), base=0.6, soften=0.3),
-        partial(tone.window, low=0.2, high=0.8),  # times 1.7: the finest bands gain about 12
-    ),
-}
+PLAIN = 0  # the preset that changes nothing
+
+Bands = tuple[float, float, float, float, float, float, float, float]  # from the finest, as `bands.split` gives them
 
 
-def enhance(pixels: np.ndarray, preset: str) -> np.ndarray:
-    """The picture as `preset` shows it; float32 (H, W) in [0, 1] -> the same, saturated where it would leave [0, 1]."""
-    for operation in PRESETS[preset]:
-        pixels = operation(pixels)
-    saturated: np.ndarray = np.clip(pixels, 0, 1)
-    return saturated
+class Preset(NamedTuple):
+    """What a preset does, and what a picture of mean .55 without black or white shows then; fractions of full scale."""
+
+    shown: Bands  # standard deviation of each band, finished over plain
+    mean: float
+    white: float  # share of pixels above .98
+    black: float  # share below .02
+    gains: Bands  # of the linear part
+    slopes: tuple[float, float]  # of the curve below and above the mean, as far as the picture's own distribution allows the shares
+
+
+PRESETS: tuple[Preset, ...] = (
+    Preset((1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0), 0.55, 0, 0, (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0), (1.0, 1.0)),
+    Preset((2.4, 2.8, 2.5, 2.1, 1.8, 1.7, 1.4, 0.9), 0.52, 0.003, 0.007, (2.4, 2.8, 2.5, 2.1, 1.8, 1.7, 1.4, 0.9), (1.0, 1.0)),
+    Preset((3.3, 3.7, 3.3, 2.7, 2.3, 2.1, 1.6, 0.9), 0.51, 0.007, 0.007, (3.3, 3.7, 3.3, 2.7, 2.3, 2.1, 1.6, 0.9), (1.0, 1.0)),
+    Preset((3.4, 3.9, 3.4, 2.5, 1.9, 1.7, 1.4, 0.9), 0.52, 0.008, 0.007, (3.4, 3.9, 3.4, 2.5, 1.9, 1.7, 1.4, 0.9), (1.0, 1.0)),
+    Preset((3.8, 4.3, 3.8, 2.9, 2.4, 2.1, 1.6, 0.8), 0.51, 0.009, 0.007, (3.8, 4.3, 3.8, 2.9, 2.4, 2.1, 1.6, 0.8), (1.0, 1.0)),
+    Preset((3.5, 4.0, 3.6, 3.0, 2.5, 2.2, 1.5, 0.7), 0.51, 0.002, 0.007, (3.5, 4.0, 3.6, 3.0, 2.5, 2.2, 1.5, 0.7), (1.0, 1.0)),
+    Preset((3.4, 4.0, 3.5, 2.6, 2.0, 1.7, 1.3, 0.8), 0.52, 0.007, 0.007, (3.4, 4.0, 3.5, 2.6, 2.0, 1.7, 1.3, 0.8), (1.0, 1.0)),
+    Preset((5.1, 5.8, 5.2, 4.0, 3.3, 2.8, 1.8, 0.8), 0.47, 0.011, 0.057, (5.1, 5.8, 5.2, 4.0, 3.3, 2.8, 1.8, 0.8), (1.0, 1.0)),
+    Preset((2.0, 4.9, 5.8, 4.3, 2.9, 2.3, 1.6, 0.8), 0.44, 0.008, 0.057, (2.0, 4.9, 5.8, 4.3, 2.9, 2.3, 1.6, 0.8), (1.0, 1.0)),
+    Preset((3.9, 4.5, 4.1, 3.5, 3.2, 2.8, 1.9, 0.9), 0.45, 0.01, 0.058, (3.9, 4.5, 4.1, 3.5, 3.2, 2.8, 1.9, 0.9), (1.0, 1.0)),
+    Preset((2.1, 4.4, 4.6, 3.6, 2.9, 2.5, 1.8, 1.0), 0.43, 0.009, 0.058, (2.1, 4.4, 4.6, 3.6, 2.9, 2.5, 1.8, 1.0), (1.0, 1.0)),
+    Preset((4.2, 5.8, 4.6, 3.0, 2.2, 1.8, 1.3, 0.7), 0.43, 0.048, 0.001, (4.2, 5.8, 4.6, 3.0, 2.2, 1.8, 1.3, 0.7), (1.0, 1.0)),
+    Preset((1.2, 1.8, 1.9, 1.7, 1.6, 1.5, 1.4, 1.2), 0.59, 0.058, 0, (1.2, 1.8, 1.9, 1.7, 1.6, 1.5, 1.4, 1.2), (1.0, 1.0)),
+)
+
+
+def gains(numbers: Sequence[int]) -> Tensor:
+    """The gains of these presets, float32 (B, 8)."""
+    return torch.tensor([PRESETS[number].gains for number in numbers], dtype=torch.float32)
+
+
+def amplify(pictures: Tensor, gains: Tensor) -> Tensor:
+    """The sum of each picture's bands times their gains, float32 (B, 1, H, W) and (B, 8) -> (B, 1, H, W); values may leave [0, 1].
+
+    Strictly linear, so noise can be amplified alone and added to an amplified picture.
+    """
+    bands = split(pictures)  # (B, 8, H, W)
+    return (gains.to(bands.device)[:, :, None, None] * bands).sum(1, keepdim=True)
