@@ -76,7 +76,7 @@ def test_a_protocol_without_a_size_takes_the_track_as_it_is(tracks: Path) -> Non
 
 
 def test_system_as_noise_joins_after_the_enhancement_whatever_the_params_say(tracks: Path) -> None:
-    """The fixture's regions have noise before the enhancement, where preset 7 amplifies it; the authors' draw is of the enhanced picture."""
+    """The fixture has noise before the enhancement, where preset 7 amplifies it; the authors add it to the enhanced picture."""
     protocol, folder = protocols.load("a"), Path("artifacts/tracks/enhanced")
     regions = contracts.read(folder / "regions.parquet", contracts.Regions)
     contracts.write(regions.assign(preset=7), folder / "regions.parquet", contracts.Regions)

@@ -68,7 +68,7 @@ def _rank_one(scores: pd.DataFrame, config: CompareConfig, seed: int) -> list[di
         for block, name in enumerate(("psnr", "ssim", "gain_psnr", "gain_ssim")):
             place = block * len(methods) + column
             row |= {name: found.mean[place], f"{name}_low": found.low[place], f"{name}_high": found.high[place]}
-        rows.append(row | agreement.loc[method].to_dict())
+        rows.append(row | {name: float(agreement[name].loc[method]) for name in AGREEMENT})
     return sorted(rows, key=lambda row: (-cast(float, row["psnr"]), cast(str, row["method"])))
 
 

@@ -40,7 +40,8 @@ def report(
     """The whole report as Markdown.
 
     `images` is the contracts.Images of ingest, `test_set` the identity of its test pictures, `chosen` the model chosen on val for each
-    track that has one, `champions` the tracks whose chosen model may become champion, `figures` the file names of each track's figures, which lie beside the report, `tables` what else was measured.
+    track that has one, `champions` the tracks whose chosen model may become champion, `figures` the file names of each track's figures,
+    which lie beside the report, `tables` what else was measured.
     """
     parts = [
         "# Comparison",

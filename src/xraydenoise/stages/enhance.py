@@ -43,7 +43,8 @@ def run(params: Params) -> None:
             for preset, (each,) in zip(config.presets, amplified, strict=True):
                 kept = each[place]
                 rows.append(
-                    {
+                    enhancement.fit(each, preset)._asdict()
+                    | {
                         "image": f"{picture['image']}-{preset}",
                         "parent": picture["image"],
                         "preset": preset,
@@ -57,7 +58,6 @@ def run(params: Params) -> None:
                         "plain": offset,
                         "height": kept.shape[0],
                         "width": kept.shape[1],
-                        **enhancement.fit(each, preset)._asdict(),
                     }
                 )
     contracts.write(pd.DataFrame(rows), ENHANCED / tracks.REGIONS, contracts.Regions)

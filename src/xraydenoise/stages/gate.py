@@ -91,5 +91,5 @@ def rescored(network: torch.nn.Module, track: scoring.Track, params: Params, dev
         return denoiser(noisy)
 
     with ThreadPoolExecutor(params.machine.threads) as pool:
-        rows = [done.row | done.score._asdict() for done in scoring.scored(CHAMPION, [track], denoise, pool)]
+        rows = [done.row | done.score for done in scoring.scored(CHAMPION, [track], denoise, pool)]
     return pd.DataFrame(rows).assign(method=CHAMPION, setting="")[list(contracts.Scores.to_schema().columns)]
