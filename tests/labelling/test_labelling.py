@@ -6,7 +6,7 @@ import torch
 
 from xraydenoise.labelling import LabelConfig, Labeller
 
-VETO = {"shift": 0.05, "added": 0.05, "structured": 0.05, "survival": [0.5, 1.5]}
+VETO = {"shift": 0.05, "detail": 1.0, "survival": [0.5, 1.5]}
 GOOD = {"network": "x4plus", "weights": "package", "tile": 128, "overlap": 32, "max_shift": 0.1, "veto": VETO, "max_vetoed": 0.5}
 
 
@@ -23,7 +23,7 @@ GOOD = {"network": "x4plus", "weights": "package", "tile": 128, "overlap": 32, "
         ({"max_vetoed": 1.1}, "max_vetoed"),
         ({"veto": VETO | {"shift": 0.11}}, r"veto.shift: 0.11 is more than max_shift, 0.1"),
         ({"veto": VETO | {"survival": [1.1, 1.5]}}, "0 <= least < 1 < most"),
-        ({"veto": VETO | {"added": 0}}, "added"),
+        ({"veto": VETO | {"detail": 0}}, "detail"),
     ],
 )
 def test_a_wrong_entry_is_refused(change, said):

@@ -9,7 +9,7 @@ def pairs():
     """Two pairs of different sizes, as the stores hold them."""
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 65536, size, np.uint16) for size in ((40, 30), (40, 30), (64, 64), (64, 64))]
-    return [worst.Pair("abc-dark", "added 0.1, at most 0.05", *pictures[:2]), worst.Pair("defä", "shift", *pictures[2:])]
+    return [worst.Pair("abc-7", "detail 1.40, at most 1", *pictures[:2]), worst.Pair("defä", "shift", *pictures[2:])]
 
 
 def test_pairs_are_read_as_they_were_kept_in_the_same_bytes(pairs, tmp_path):
