@@ -50,6 +50,11 @@ def test_the_pages_of_mlflow_are_those_of_the_server_where_one_is_chosen(project
     assert capsys.readouterr().err.startswith("error: MLFLOW_TRACKING_URI names http://127.0.0.1:9: its own pages show the runs; unset it")
 
 
+def test_a_rollback_of_a_model_that_is_none_of_this_project_is_refused_with_those_that_are(project, capsys):
+    assert main(["rollback", "--model", "other", "--reason", "blurs"]) == 1
+    assert "'other' is no registered model of this project; found xraydenoise, xraydenoise_enhanced" in capsys.readouterr().err
+
+
 def test_good_params_are_said_to_be_good(project, capsys):
     assert main(["check"]) == 0
     assert "good" in capsys.readouterr().out

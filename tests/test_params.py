@@ -16,12 +16,13 @@ def entry(content, path):
 
 @pytest.fixture
 def refused(tmp_path):
-    """What `load` says of params.yaml with one entry changed."""
+    """What `load` says of params.yaml with one entry changed, or several."""
 
-    def change(path, value):
+    def change(path, value=None):
         content = yaml.safe_load((ROOT / "params.yaml").read_text())
-        section, key = entry(content, path)
-        section[key] = value
+        for place, new in (path if isinstance(path, dict) else {path: value}).items():
+            section, key = entry(content, place)
+            section[key] = new
         changed = tmp_path / "params.yaml"
         changed.write_text(yaml.safe_dump(content))
         with pytest.raises(ValueError, match=r"params\.yaml") as error:
@@ -99,6 +100,21 @@ def test_a_model_with_the_name_of_a_baseline_is_refused(refused):
 def test_an_entry_with_the_name_that_scores_give_to_the_champion_is_refused(refused, section):
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
     assert "'champion' stands for the registered model" in refused(f"{section}.champion", next(iter(content[section].values())))
+
+
+@pytest.mark.parametrize("tracks", [[], ["enhanced"], ["noise", "noise"]])
+def test_a_gate_without_track_noise_or_with_a_track_twice_is_refused(refused, tracks):
+    assert (
+        f"gate.tracks: must name noise, whose verdict is the one that `dvc metrics` compares, and no track twice, found {tuple(tracks)}"
+        in (refused("gate.tracks", tracks))
+    )
+
+
+def test_a_track_whose_best_model_is_to_be_champion_but_that_has_no_model_is_refused(refused):
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    models = {name: entry for name, entry in content["models"].items() if entry["track"] == "noise"}
+    said = refused({"models": models, "gate.tracks": ["noise", "enhanced"]})
+    assert "models: none is of track enhanced, whose best model is to become champion (gate.tracks); add one, or take the track out" in said
 
 
 def test_a_file_that_is_not_yaml_is_refused_with_its_name(tmp_path):

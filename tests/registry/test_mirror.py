@@ -208,7 +208,7 @@ def test_a_run_that_was_live_is_the_one_that_gets_the_scores(project):
         with project.learning(rows=2):
             mirror.trainings(opened, project.methods)
         mirror.trainings(opened, project.methods)
-        assert "dncnn: 66 metrics" in project.mirror(opened)
+        assert "dncnn: 71 metrics" in project.mirror(opened)
         assert [run.info.status for run in shown(opened)["dncnn"]] == ["FINISHED"]
 
 

@@ -30,6 +30,8 @@ def test_the_card_has_data_licences_recipe_scores_with_intervals_audits_limits_a
     assert "test set `0123`" in text
     assert runs.identity(project.methods[0].folder) in text
     assert "models:/denoiser@champion" in text
+    assert "`models:/denoiser@champion` denoises plain radiographs and is compared with the champion of that track alone" in text
+    assert "By default\n(`gate.tracks: [noise]`) only the best model of track `noise` may become champion" in text
 
 
 def test_the_card_is_the_same_whether_it_was_promoted_or_not(project):

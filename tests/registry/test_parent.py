@@ -137,6 +137,27 @@ def test_a_later_verdict_replaces_the_first_but_staying_champion_does_not_hide_w
             assert expected in shown()
 
 
+def test_the_verdict_on_another_track_has_a_folder_of_its_own_and_the_description_stays_that_of_noise(project):
+    other = dataclasses.replace(project.verdict("challenger"), track="enhanced")
+    table = decided("enhanced") / DIFFERENCES
+    table.parent.mkdir(parents=True)
+    table.write_text("condition\na\n")
+    with store.opened("x") as opened:
+        for verdicts in ([project.verdict(), other], [project.verdict("champion", promoted=False), other]):
+            said = mirror.everything(opened, project.methods, {}, verdicts, {})
+        assert not [line for line in said if "verdict" in line]
+        table.unlink()
+        mirror.everything(opened, project.methods, {}, [project.verdict(), other], {})
+        (over,) = runs(opened, "pipeline")
+        assert {"verdict.json", "verdict.txt", "enhanced/verdict.json", "enhanced/verdict.txt"} <= (
+            found := files(opened, over.info.run_id)
+        )
+        assert not [file for file in found if file.endswith(DIFFERENCES)]
+        assert "dncnn is promoted to champion of track noise" in over.data.tags["mlflow.note.content"]
+        told = opened.client.download_artifacts(over.info.run_id, "enhanced/verdict.json")
+        assert json.loads(Path(told).read_text())["track"] == "enhanced"
+
+
 @pytest.mark.parametrize(("conditions", "whole"), [(2, True), (300, False)])
 def test_the_description_keeps_reasons_and_warnings_however_many_conditions_there_are(project, conditions, whole):
     short = project.verdict()

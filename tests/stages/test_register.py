@@ -1,6 +1,7 @@
 """The stage register on a small compared project: the gate, the champion, MLflow."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -12,26 +13,26 @@ from xraydenoise.params import Params
 from xraydenoise.registry import champion, rollback, runs, store, versions
 from xraydenoise.stages import evaluate, gate, register, sync
 
-MODEL = "dncnn"  # of track noise
+MODEL, OTHER = "dncnn", "dncnn_enhanced"  # of track noise, of track enhanced
 
 
-def differences() -> pd.DataFrame:
-    return pd.read_csv(register.files("noise").differences)
+def differences(track: str = "noise") -> pd.DataFrame:
+    return pd.read_csv(register.files(track).differences)
 
 
-def verdict() -> dict:
-    return json.loads(register.files("noise").verdict.read_text(encoding="utf-8"))
+def verdict(track: str = "noise") -> dict:
+    return json.loads(register.files(track).verdict.read_text(encoding="utf-8"))
 
 
-def aliases() -> dict[str, str]:
+def aliases(name: str = "xraydenoise") -> dict[str, str]:
     with store.opened("xraydenoise") as opened:
-        return {name: str(version) for name, version in opened.client.get_registered_model("xraydenoise").aliases.items()}
+        return {alias: str(version) for alias, version in opened.client.get_registered_model(name).aliases.items()}
 
 
-def another(chosen: Params, untrained_of_stages) -> None:
+def another(chosen: Params, untrained_of_stages, model: str = MODEL) -> None:
     """The model trained again, to other weights, and scored."""
-    untrained_of_stages(Path("artifacts/train", MODEL), chosen.models[MODEL].network, seed=1)
-    evaluate.run(chosen, MODEL)
+    untrained_of_stages(Path("artifacts/train", model), chosen.models[model].network, seed=1)
+    evaluate.run(chosen, model)
 
 
 def test_a_first_model_that_beats_the_median_everywhere_becomes_champion_and_the_verdict_is_told(ready, capfd):
@@ -88,14 +89,23 @@ def test_the_standing_champion_is_scored_again_on_the_same_pictures_and_stays_un
     assert main(["verdict"]) == 2
 
 
-def resplit() -> None:
-    """What val and test would be had the patients of both changed places: the champion was chosen by today's test pictures."""
-    places = [("tracks/noise/manifest", contracts.Track), ("degrade/noise/manifest", contracts.Degraded)]
-    places += [(f"evaluate/{method}/scores", contracts.Scores) for method in (MODEL, "median")]
-    for name, schema in places:
+def rewrite(track: str, column: str, values: Callable[[pd.Series], pd.Series]) -> None:
+    """Change a column of every table that names images of a track."""
+    tables = {f"tracks/{track}/manifest": contracts.Track, f"degrade/{track}/manifest": contracts.Degraded}
+    for method in Path("artifacts/evaluate").iterdir():
+        tables |= {f"evaluate/{method.name}/scores": contracts.Scores, f"evaluate/{method.name}/pictures": contracts.Pictures}
+    for name, schema in tables.items():
         path = Path("artifacts", f"{name}.parquet")
         frame = contracts.read(path, schema)
-        contracts.write(frame.assign(split=frame["split"].map({"val": "test", "test": "val"})), path, schema)
+        if column in frame:
+            own = frame["track"] == track if "track" in frame else frame[column].notna()
+            frame.loc[own, column] = values(frame.loc[own, column])
+            contracts.write(frame, path, schema)
+
+
+def resplit(track: str = "noise") -> None:
+    """What val and test would be had the patients of both changed places: the champion was chosen by today's test pictures."""
+    rewrite(track, "split", lambda splits: splits.map({"val": "test", "test": "val"}))
 
 
 def test_a_champion_that_learnt_from_test_pictures_is_not_compared(ready, untrained_of_stages):
@@ -231,6 +241,77 @@ def test_a_rolled_back_champion_gives_its_place_to_the_one_before_with_tags_that
         assert opened.client.get_model_version("xraydenoise", second).tags["rolled_back_because"] == "blurs calcifications"
         with pytest.raises(ValueError, match="no version was champion before it"):
             rollback.rollback(opened, "xraydenoise", "again")
+
+
+@pytest.fixture
+def both(ready: Params) -> Params:
+    """The same where the best model of each track may become champion."""
+    return ready.model_copy(update={"gate": ready.gate.model_copy(update={"tracks": ("enhanced", "noise")})})
+
+
+def test_by_default_one_model_is_registered_that_of_track_noise(ready):
+    register.run(ready)
+    with store.opened("xraydenoise") as opened:
+        assert [model.name for model in opened.client.search_registered_models()] == ["xraydenoise"]
+    assert register.found() == ["noise"]
+    assert list(Path("artifacts/register/enhanced").iterdir()) == []
+
+
+def test_each_track_that_the_gate_names_has_a_candidate_a_verdict_and_a_registered_model_of_its_own(both, capsys):
+    path = Path("artifacts/evaluate/median/scores.parquet")
+    scores = contracts.read(path, contracts.Scores)
+    scores.loc[scores["track"] == "enhanced", "psnr"] += 50  # its own median filter beats the model of track enhanced
+    contracts.write(scores, path, contracts.Scores)
+    register.run(both)
+    assert (aliases(), aliases("xraydenoise_enhanced")) == ({"champion": "1"}, {"challenger": "1"})
+    assert [verdict(track)["candidate"] for track in ("noise", "enhanced")] == [MODEL, OTHER]
+    assert {check["condition"] for check in verdict()["checks"]} == {"", "gaussian_05", "gaussian_20"}
+    assert {check["condition"] for check in verdict("enhanced")["checks"]} == {"", "system_a"}
+    assert f"{OTHER} against the median filter in system_a: PSNR" in verdict("enhanced")["reasons"][0]
+    record = register.record("enhanced")
+    assert (record["name"], record["alias"], record["model"], record["track"]) == ("xraydenoise_enhanced", "challenger", OTHER, "enhanced")
+    assert register.record("noise")["model"] == MODEL
+    card = register.files("enhanced").card.read_text()
+    assert "`models:/xraydenoise_enhanced@champion` denoises radiographs that one of the presets" in card
+    with store.opened("xraydenoise") as opened:
+        assert opened.client.get_model_version("xraydenoise_enhanced", "1").tags["track"] == "enhanced"
+    capsys.readouterr()
+    assert main(["verdict"]) == 2
+    said = capsys.readouterr().out
+    assert said.index(f"{MODEL} is promoted to champion of track noise") < said.index(f"{OTHER} is challenger of track enhanced")
+
+
+def test_a_champion_of_a_track_is_weighed_and_rolled_back_in_that_track_alone(both, untrained_of_stages, capsys):
+    register.run(both)
+    assert main(["verdict"]) == 0
+    another(both, untrained_of_stages, OTHER)
+    register.run(both)
+    assert verdict()["reasons"][0].startswith(f"{MODEL} is the champion already")
+    assert {"not_worse", "better"} <= {check["check"] for check in verdict("enhanced")["checks"]}
+    assert set(differences("enhanced")["track"]) == {"enhanced"}
+    assert set(differences("enhanced")["method"]) == {OTHER}
+    assert (aliases(), aliases("xraydenoise_enhanced")) == ({"champion": "1"}, {"champion": "1", "challenger": "2"})
+    with store.opened("xraydenoise") as opened:
+        opened.client.set_registered_model_alias("xraydenoise_enhanced", "champion", "2")
+        opened.client.set_model_version_tag("xraydenoise_enhanced", "2", versions.BEFORE, "1")
+    assert main(["rollback", "--model", "xraydenoise_enhanced", "--reason", "blurs ribs"]) == 0
+    assert f"xraydenoise_enhanced@champion is {OTHER} (version 1) again" in capsys.readouterr().out
+    assert aliases() == {"champion": "1"}
+    assert aliases("xraydenoise_enhanced")["champion"] == "1"
+
+
+def test_a_champion_that_saw_a_test_picture_with_another_preset_has_seen_it(both, untrained_of_stages):
+    rewrite("enhanced", "image", lambda images: images + "-dark")
+    register.run(both)
+    with store.opened("xraydenoise") as opened:
+        folder = champion.download(opened, champion.current(opened, "xraydenoise_enhanced"))
+    assert champion.learnt_from(folder) == {f"enhanced{number:04d}" for number in range(12)}  # of val, whatever the preset
+    rewrite("enhanced", "image", lambda images: images.str.replace("-dark", "-clahe"))
+    another(both, untrained_of_stages, OTHER)
+    resplit("enhanced")
+    register.run(both)
+    assert "The champion learnt from 12 of 12 test pictures" in verdict("enhanced")["reasons"][0]
+    assert verdict()["reasons"][0].startswith(f"{MODEL} is the champion already")
 
 
 def test_a_verdict_whose_model_is_not_in_this_store_says_how_to_fill_it(ready, tmp_path, monkeypatch, capsys):
