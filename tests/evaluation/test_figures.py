@@ -62,3 +62,11 @@ def test_a_protocol_is_drawn_with_the_same_bytes_each_time_and_shows_what_was_pu
     one, same, none = ((tmp_path / name).read_bytes() for name in ("one", "same", "none"))
     assert one == same
     assert one != none
+
+
+def test_a_condition_has_room_for_the_methods_that_have_a_number_in_it_and_no_more(tmp_path: Path) -> None:
+    whole = means(np.nan, 14)
+    figures.protocol(whole, "E", tmp_path / "whole.png")
+    figures.protocol(whole[(whole["condition"] == "one") | (whole["method"] == "method0")], "E", tmp_path / "part.png")
+    heights = [cv2.imread(str(tmp_path / name)).shape[0] for name in ("whole.png", "part.png")]
+    assert heights[0] - heights[1] == pytest.approx(0.13 * 13 * figures.DPI, abs=2)  # bars that are not there

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from xraydenoise import contracts, params, protocols
+from xraydenoise.protocols import pages
 from xraydenoise.stages import protocols as stage
 from xraydenoise.stages import reproduce
 
@@ -43,22 +44,32 @@ def reproduced(tracks: Path) -> params.Params:
     folder = Path("artifacts/reproduce/b_unet")
     folder.mkdir(parents=True)
     contracts.write(scores, folder / "scores.parquet", contracts.ProtocolScores)
-    (folder / "config.json").write_text(json.dumps({"alone": True}))
+    told = {
+        "alone": True,
+        "network": learner.network.model_dump(mode="json"),
+        "plan": learner.plan(whole.train).model_dump(mode="json"),
+        "pictures": 6,
+        "patients": 3,
+        "networks": {"all": {"parameters": 1234, "steps_run": 250}},
+    }
+    (folder / "config.json").write_text(json.dumps(told))
     return whole.model_copy(update={"protocols": {"b_unet": learner}})
 
 
 def test_a_protocol_is_written_as_csv_page_and_plot(reproduced: params.Params, capsys: pytest.CaptureFixture[str]) -> None:
     stage.run(reproduced)
-    assert {path.name for path in Path("artifacts/protocols").iterdir()} == {"b.csv", "b.md", "b.png"}
+    assert {path.name for path in Path("artifacts/protocols").iterdir()} == {"b.csv", "b.md", "b.png", "pages.json"}
     table = contracts.read(Path("artifacts/protocols/b.csv"), contracts.ProtocolTable).set_index(["metric", "method"])
     assert set(table.index.get_level_values("method")) == {"noisy", "median_3x3", "total_variation", "unet"}
     assert table.loc[("PSNR, dB", "unet"), "mean"] - table.loc[("PSNR, dB", "noisy"), "mean"] == pytest.approx(6.02, abs=0.01)
     assert table.loc[("BCE above floor", "unet"), "published"] == pytest.approx(0.0149)
     page = Path("artifacts/protocols/b.md").read_text()
-    assert "Ran on 2 test images of 1 patient (2 of waves; 64x64 px), in a project with 6 training images of 3 patients" in page
+    assert page.splitlines()[2].startswith("Small networks: 1 of 1 here are smaller than published")
+    assert "Ran on 2 test images of 1 patient (2 of waves; 64x64 px)." in page
     assert "Trained without a classifier, as the training pictures have no two labels: unet." in page
     assert "Published on: dental X-rays" in page
     assert cv2.imread("artifacts/protocols/b.png").std() > 1
+    assert [told.title for told in pages.load(Path("artifacts/protocols/pages.json"))] == ["Protocol B: U-Net on 64x64 px"]
     assert "Protocol B: U-Net" in capsys.readouterr().out
 
 

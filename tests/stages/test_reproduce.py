@@ -37,6 +37,8 @@ def test_one_network_a_condition_is_scored_on_every_test_picture_by_every_metric
     assert set(scores["patient"]) == {"patient5"}
     facts = json.loads(Path("artifacts/reproduce/c_each/config.json").read_text())
     assert set(facts["networks"]) == set(TWO)
+    assert (facts["pictures"], facts["patients"]) == (6, 3)
+    assert facts["plan"] == short.protocols["c_each"].plan(short.train).model_dump(mode="json")
     assert not Path("work/reproduce/c_each").exists()
 
 
@@ -98,3 +100,14 @@ def test_noise_is_drawn_by_seed_image_protocol_and_condition(tracks: Path) -> No
     before = torch.get_rng_state()
     reproduce.Drawn(protocol, "c", folder, 3, "test").noisy(TWO[1])
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_an_entry_that_is_trained_as_published_takes_the_authors_optimiser_and_keeps_the_last_weights(short: params.Params) -> None:
+    network = {"kind": "unet", "channels": [4], "bottleneck": 4, "unshuffle": 1, "residual": False, "batch_norm": False}
+    entry = {"protocol": "b", "track": "noise", "conditions": "all", "each": False, "objective": {"kind": "bce"}, "network": network}
+    learner = protocols.Learner.model_validate(entry | {"recipe": "published", "steps": 4})
+    reproduce.run(short.model_copy(update={"protocols": {"b_unet": learner}}), "b_unet")
+    facts = json.loads(Path("artifacts/reproduce/b_unet/config.json").read_text())
+    assert (facts["plan"]["optimizer"], facts["plan"]["batch"], facts["plan"]["patch"]) == ("adam", 10, 64)
+    outcome = facts["networks"]["all"]
+    assert (outcome["steps_run"], outcome["best_step"], outcome["stopped"]) == (4, 4, "budget")

@@ -18,6 +18,7 @@ SIDE = 256  # px; a larger picture is shown by its centre, since shrinking it wo
 COLOURS = 10  # of matplotlib's cycle; from the eleventh method on, markers and hatches tell those of one colour apart
 MARKERS = ("o", "s", "^")
 HATCHES = ("", "//", "xx")
+GAP = 1.2  # bars' widths between two conditions of a protocol
 RESIDUAL = 0.1  # fraction of full scale at the ends of the residual's colours
 
 
@@ -83,30 +84,40 @@ def curves(table: pd.DataFrame, label: str, title: str, path: Path) -> None:
 
 
 def protocol(means: pd.DataFrame, title: str, path: Path) -> None:
-    """A panel a metric: each method's mean as a bar in groups of conditions, a diamond where a figure was published."""
+    """A panel a metric: each method's number as a bar in groups of conditions, a diamond where a figure was published.
+
+    A condition has room for the methods that have a number in it.
+    """
     metrics_shown, methods = (list(dict.fromkeys(means[column])) for column in ("metric", "method"))
-    conditions = list(dict.fromkeys(means["condition"]))
-    step = 0.84 / len(methods)
-    height = 1.2 + max(2.0, 0.16 * len(methods) * len(conditions))
-    figure = Figure(figsize=(3.6 * len(metrics_shown) + 2.6, height), dpi=DPI, layout="constrained")
+    place, ticks, edges, top = {}, {}, [], 0.0
+    for condition, rows in means.groupby("condition", sort=False):
+        scored = [method for method in methods if method in set(rows["method"])]
+        place |= {(condition, method): top + number for number, method in enumerate(scored)}
+        ticks[str(condition)] = top + (len(scored) - 1) / 2
+        top += len(scored) + GAP
+        edges.append(top - (1 + GAP) / 2)
+    figure = Figure(figsize=(3.6 * len(metrics_shown) + 2.6, 1.2 + max(1.6, 0.13 * top)), dpi=DPI, layout="constrained")
     figure.suptitle(title, fontsize=11)
     panels = figure.subplots(1, len(metrics_shown), squeeze=False, sharey=True)[0]
     for axes, metric in zip(panels, metrics_shown, strict=True):
         rows = means[means["metric"] == metric]
-        for place, method in enumerate(methods):
-            own = rows[rows["method"] == method].set_index("condition").reindex(conditions)
-            heights = np.arange(len(conditions)) - 0.42 + step * (place + 0.5)
-            hatch = HATCHES[place // COLOURS % len(HATCHES)]
-            axes.barh(heights, own["mean"], height=step * 0.9, color=f"C{place % COLOURS}", hatch=hatch, label=method)
-            axes.plot(own["published"], heights, "D", color="black", markersize=4)
+        for number, method in enumerate(methods):
+            own = rows[rows["method"] == method]
+            heights = [place[condition, method] for condition in own["condition"]]
+            hatch = HATCHES[number // COLOURS % len(HATCHES)]
+            axes.barh(heights, own["mean"], height=0.9, color=f"C{number % COLOURS}", hatch=hatch, label=method)
+            axes.plot(own["published"], heights, "D", color="black", markeredgecolor="white", markersize=5)
         axes.set_title(metric, fontsize=10)
-        axes.set_yticks(range(len(conditions)), conditions)
-        axes.set_ylim(len(conditions) - 0.5, -0.5)
+        axes.set_yticks(list(ticks.values()), list(ticks))
+        axes.set_ylim(top - GAP, -1)
+        for edge in edges[:-1]:
+            axes.axhline(edge, color="0.9", linewidth=1)
         axes.grid(axis="x", color="0.92")
         axes.set_axisbelow(True)
+        axes.tick_params(axis="y", length=0)
         axes.spines[["top", "right", "left"]].set_visible(False)
     if means["published"].notna().any():
-        panels[-1].plot([], [], "D", color="black", markersize=4, label="published")
+        panels[-1].plot([], [], "D", color="black", markeredgecolor="white", markersize=5, label="published")
     panels[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
     _save(figure, path)
 

@@ -26,6 +26,14 @@ class Section(NamedTuple):
     table: pd.DataFrame  # of text, as it is shown
 
 
+class Chapter(NamedTuple):
+    """Paragraphs and tables under one title."""
+
+    title: str
+    lines: Sequence[str]
+    sections: Sequence[Section]
+
+
 def report(
     ranking: pd.DataFrame,
     scores: pd.DataFrame,

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BeforeValidator, Field, TypeAdapter, model_validator
 
+from xraydenoise.models import Network
 from xraydenoise.noise import Noise, NoiseConfig
 from xraydenoise.training import Plan, Recipe, Track, TrainConfig, ours
 
@@ -178,6 +179,29 @@ def load(letter: str) -> Protocol:
 def published(kind: str) -> Published | None:
     """What is known of a kind of network, whichever protocol brought it."""
     return next((known for letter in get_args(Letter) for name, known in load(letter).networks.items() if name == kind), None)
+
+
+def compared(network: Network) -> tuple[str, int | None]:
+    """How the shape of `network` differs from the published one that is the most like it, and the parameters published for that.
+
+    "published", "small: ..." where a number is lower than published, "changed: ..." where others differ, or that no shape is known.
+    """
+    known = published(network.kind)
+    if known is None or not known.shapes:
+        return "published shape not known", None
+    found = network.model_dump()
+    differing = [({name: (found.get(name), value) for name, value in fields.items() if found.get(name) != value}, parameters)
+                 for fields, parameters in known.shapes]  # fmt: skip
+    fields, parameters = min(differing, key=lambda pair: len(pair[0]))
+    if not fields:
+        return "published", parameters
+    small = any(np.sum(ours) < np.sum(theirs) for ours, theirs in fields.values() if not isinstance(theirs, bool))
+    told = "; ".join(f"{name} {_told(ours)} for {_told(theirs)}" for name, (ours, theirs) in fields.items())
+    return f"{'small' if small else 'changed'}: {told}", parameters
+
+
+def _told(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()
 
 
 def noises(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Noise]:

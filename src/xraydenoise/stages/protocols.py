@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from xraydenoise import contracts, protocols
-from xraydenoise.evaluation import baselines, figures, ranking
+from xraydenoise.evaluation import baselines, figures
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
+from xraydenoise.protocols import pages
 from xraydenoise.stages import reproduce
-from xraydenoise.tables import markdown
 
 OUT = Path("artifacts/protocols")
 TOTAL_VARIATION = baselines.TotalVariation(
@@ -23,10 +23,11 @@ TOTAL_VARIATION = baselines.TotalVariation(
 
 
 def run(params: Params) -> None:
-    """Write artifacts/protocols/<letter>.{csv,md,png} for each protocol that has an entry in params."""
+    """Write artifacts/protocols/<letter>.{csv,md,png} for each protocol that has an entry in params, and pages.json of them all."""
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     images = contracts.read(Path("artifacts/ingest/manifest.parquet"), contracts.Images)
+    shown = []
     for letter in sorted({learner.protocol for learner in params.protocols.values()}):
         protocol = protocols.load(letter)
         learners = {name: learner for name, learner in params.protocols.items() if learner.protocol == letter}
@@ -42,12 +43,14 @@ def run(params: Params) -> None:
         means = protocols.summary(pd.concat(scores, ignore_index=True), protocol)
         contracts.write(means, OUT / f"{letter}.csv", contracts.ProtocolTable)
         facts = {name: json.loads((reproduce.OUT / name / "config.json").read_text(encoding="utf-8")) for name in learners}
-        alone = [protocols.method(name, learners[name]) for name, told in facts.items() if told["alone"]]
-        (OUT / f"{letter}.md").write_text(page(protocol, means, images, test.rows, alone), encoding="utf-8")
+        shown.append(pages.page(protocol, means, images, test.rows, learners, facts))
+        (OUT / f"{letter}.md").write_text(pages.markdown(shown[-1]), encoding="utf-8")
         figures.protocol(means, protocol.title, OUT / f"{letter}.png")
         shutil.rmtree(Path("work/protocols", letter), ignore_errors=True)
         first = next(iter(protocol.metrics))
-        print(f"Protocol {protocol.title}; {first}, in brackets as published\n{protocols.table(means, first).to_string(index=False)}\n")
+        brackets = ", in brackets as published" if means["published"].notna().any() else ""
+        print(f"Protocol {protocol.title}; {first}{brackets}\n{protocols.table(means, first).to_string(index=False)}\n")
+    pages.save(shown, OUT / "pages.json")
 
 
 def classical(test: reproduce.Drawn, val: reproduce.Drawn, condition: str, threads: int) -> list[pd.DataFrame]:
@@ -57,23 +60,3 @@ def classical(test: reproduce.Drawn, val: reproduce.Drawn, condition: str, threa
     methods: dict[str, baselines.Denoiser] = {"noisy": np.copy, protocols.MEDIAN: partial(baselines.median, size=3)}
     methods["total_variation"] = fitted.denoise
     return [test.score(name, condition, denoise) for name, denoise in methods.items()]
-
-
-def page(protocol: protocols.Protocol, means: pd.DataFrame, images: pd.DataFrame, rows: pd.DataFrame, alone: list[str]) -> str:
-    """The table of every metric as a Markdown page that says on which pictures it ran; `alone` are methods that had no classifier."""
-    parents = [image.split("-")[0] for image in rows["image"]]  # a region's id begins with its picture's
-    whole = images.set_index("image").loc[parents]
-    sources = ", ".join(f"{count} of {source}" for source, count in whole.groupby("source").size().items())
-    learnt = images[images["split"] == "train"]
-    size = f"{protocol.size}x{protocol.size} px" if protocol.size else "regions as the track has them"
-    parts = [
-        f"# Protocol {protocol.title}",
-        f"Ran on {ranking.count(len(rows), rows['patient'].nunique())} ({sources}; {size}), in a project with {len(learnt)} training "
-        f"images of {learnt['patient'].nunique()} patients. Published on: {protocol.published_on}. Figures in brackets are the published "
-        "ones; they are of other pictures.",
-    ]
-    parts += [protocol.note] if protocol.note else []
-    parts += [f"Trained without a classifier, as the training pictures have no two labels: {', '.join(alone)}."] if alone else []
-    for metric in protocol.metrics:
-        parts += [f"## {metric}", markdown(protocols.table(means, metric))]
-    return "\n\n".join(parts) + "\n"
