@@ -7,7 +7,7 @@ import torch
 from xraydenoise.labelling import LabelConfig, Labeller
 
 VETO = {"shift": 0.05, "detail": 1.0, "survival": [0.5, 1.5]}
-GOOD = {"network": "x4plus", "weights": "package", "tile": 128, "overlap": 32, "max_shift": 0.1, "veto": VETO, "max_vetoed": 0.5}
+GOOD = {"order": "plain", "network": "x4plus", "weights": "package", "tile": 128, "overlap": 32, "max_shift": 0.1, "veto": VETO, "max_vetoed": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,7 @@ GOOD = {"network": "x4plus", "weights": "package", "tile": 128, "overlap": 32, "
     [
         ({"network": "general-x4v3"}, r"the package carries x4plus alone, not general-x4v3; .*realesr-general-x4v3\.pth"),
         ({"network": "x2plus"}, "x4plus"),
+        ({"order": "both"}, "order"),
         ({"tile": 63}, "tile"),
         ({"overlap": 31}, "overlap"),
         ({"overlap": 65}, "65 px is more than half a tile of 128 px; at most 64"),

@@ -43,9 +43,9 @@ def test_each_region_is_cut_from_the_whole_picture_at_the_same_place_for_all_pre
     for _, row in manifest.iterrows():
         parent, place = noise.loc[row["parent"]], (slice(row["top"], row["top"] + 32), slice(row["left"], row["left"] + 32))
         expected = enhancement.enhance(whole(row), row["preset"])[place]
-        linear, plain = (store.open_store(OUT / name) for name in ("linear.npy", "plain.npy"))
-        np.testing.assert_allclose(tracks.truth(linear, row.to_dict()), expected, atol=1e-5)
-        np.testing.assert_allclose(store.read(plain, row["plain"], row["height"], row["width"]), whole(row)[place], atol=1e-5)
+        stores = tracks.stores(OUT)
+        np.testing.assert_allclose(tracks.truth(stores, row.to_dict()), expected, atol=1e-5)
+        np.testing.assert_allclose(store.read(stores.plain, row["plain"], row["height"], row["width"]), whole(row)[place], atol=1e-5)
         assert row["noise"] == "both"
         assert row["image"] == f"{row['parent']}-{row['preset']}"
         assert (row["patient"], row["split"]) == (parent["patient"], parent["split"])

@@ -124,9 +124,9 @@ def outputs() -> dict[str, bytes]:
 
 def pairs(manifest: pd.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Truth and label of each image, float32 (H, W)."""
-    linear, targets = (store.open_store(TRACK / name) for name in ("linear.npy", "targets.npy"))
+    stores, targets = tracks.stores(TRACK), store.open_store(TRACK / "targets.npy")
     for row in manifest.to_dict("records"):
-        yield tracks.truth(linear, row), store.read(targets, row["offset"], row["height"], row["width"])
+        yield tracks.truth(stores, row), store.read(targets, row["offset"], row["height"], row["width"])
 
 
 def test_a_network_that_changes_nothing_gives_labels_that_are_the_truth(run, cheap, regions) -> None:
@@ -158,8 +158,8 @@ def test_in_order_plain_the_network_sees_each_picture_once_whatever_the_presets(
 def test_in_order_enhanced_the_network_sees_what_each_preset_made(run, cheap, regions, calls) -> None:
     run(cheap | {"order": "enhanced"})
     means = [float(truth.mean()) for truth, _ in pairs(regions)]
-    assert len(calls) == 2 * len(regions)
-    np.testing.assert_allclose(calls[::2], means, atol=1e-4)
+    assert len(calls) > PASSES
+    assert all(np.abs(np.array(calls) - mean).min() < 1e-4 for mean in means)
     for truth, made in pairs(regions):
         np.testing.assert_allclose(made, truth, atol=0.005)
 
@@ -198,7 +198,8 @@ def test_the_worst_labels_are_kept_for_the_report_and_drawn(run, cheap, regions,
     assert len(others) == page.WORST - 1
     assert np.mean(first.label.astype(float) - first.input) == pytest.approx(0.05 * 65535, rel=0.1)
     truth = dict(zip(regions["image"], pairs(regions), strict=True))["val_00-0"][0]
-    np.testing.assert_array_equal(first.input, store.quantize(truth))
+    noise = first.input / 65535 - truth  # of the track's first condition: 1000 photons at full scale
+    assert np.mean(noise**2 / truth) == pytest.approx(1 / 1000, rel=0.2)
     assert cv2.imread("artifacts/label/worst.png", cv2.IMREAD_UNCHANGED).shape == (5 * 264, 3 * 264)
 
 
@@ -285,4 +286,4 @@ def test_a_killed_run_goes_on_where_it_was_and_ends_with_the_same_bytes(run, cal
     run(real)
     assert outputs() == resumed
     for truth, made in pairs(regions):
-        assert np.corrcoef(truth.ravel(), made.ravel())[0, 1] > 0.9
+        assert np.corrcoef(truth.ravel(), made.ravel())[0, 1] > 0.8

@@ -35,8 +35,8 @@ class Limits(kinds.Config):
     """Beyond which a label is vetoed.
 
     The profiles' limits: `detail` lies between the labels that system A's authors published, .47 to .88 times the fine detail of their
-    inputs, and those of Real-ESRGAN run on enhanced pictures, 1.4 to 1.6, which sharpen and invent texture: a denoiser's label has no more
-    detail than what it was made of. `shift` is twice the .016 that Real-ESRGAN was seen to brighten a good label. `survival` allows a small
+    noisy inputs, and those of Real-ESRGAN run on enhanced pictures, 1.4 to 1.6, which sharpen and invent texture: a denoiser's label has no
+    more detail than its input. `shift` is twice the .016 that Real-ESRGAN was seen to brighten a good label. `survival` allows a small
     lesion to lose or gain half of its contrast; it was set by eye.
     """
 

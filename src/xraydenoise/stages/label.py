@@ -20,7 +20,8 @@ import torch
 
 from xraydenoise import contracts, enhancement
 from xraydenoise.data import store
-from xraydenoise.labelling import LabelConfig, Labeller, audit, lesions, measures, page, worst
+from xraydenoise.labelling import Labeller, audit, lesions, measures, page, worst
+from xraydenoise.noise import draw_seed
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
 from xraydenoise.stages import tracks
@@ -76,14 +77,14 @@ def run(params: Params) -> None:
     place = device.pick(params.machine.device)
     labeller = Labeller(params.label, WEIGHTS, place, torch.bfloat16 if device.bf16_supported(place) else torch.float32)
     regions = contracts.read(ENHANCED / tracks.REGIONS, contracts.Regions).sort_values("offset", ignore_index=True)
-    linear = store.open_store(ENHANCED / "linear.npy")
-    planned = list(sources(regions, linear, labeller))
+    stores = tracks.stores(ENHANCED)
+    planned = list(sources(regions, stores, labeller))
 
     label_missing(planned, labeller, params.label.max_shift)
 
-    table = audited(planned, linear, params.label)
+    table = audited(planned, stores, params)
     contracts.write(table, OUT / "audit.csv", audit.Audit)
-    pairs = worst_pairs(planned, linear, table)
+    pairs = worst_pairs(planned, stores, table, params)
     worst.save(OUT / "worst.npz", pairs)
     cv2.imwrite(str(OUT / "worst.png"), worst.draw(pairs))
     (OUT / "audit.md").write_text(page.readable(table, params.label.veto, "worst.png"), encoding="utf-8")
@@ -91,7 +92,7 @@ def run(params: Params) -> None:
 
     with store.Writer(ENHANCED / "targets.npy") as writer:
         for source, row in listed(planned):
-            if writer.append(label(source, row, linear)) != row["offset"]:
+            if writer.append(label(source, row, stores)) != row["offset"]:
                 raise ValueError(
                     f"{ENHANCED / tracks.REGIONS}: image {row['image']} does not follow the one before; run stage enhance again"
                 )
@@ -101,11 +102,11 @@ def run(params: Params) -> None:
     print(f"label: {page.share(table['vetoed'])} vetoed and kept out of the track; {OUT}/audit.md tells why")
 
 
-def sources(regions: pd.DataFrame, linear: np.ndarray, labeller: Labeller) -> Iterator[Source]:
+def sources(regions: pd.DataFrame, stores: tracks.Stores, labeller: Labeller) -> Iterator[Source]:
     """What the network must see for the labels of all `regions`, in their order."""
     if labeller.config.order == "enhanced":
         for row in regions.to_dict("records"):
-            yield plan(row["image"], [row], partial(tracks.truth, linear, row), None, labeller)
+            yield plan(row["image"], [row], partial(tracks.truth, stores, row), None, labeller)
         return
     whole = store.open_store(NOISE / "targets.npy")
     parents = contracts.read(NOISE / "manifest.parquet", contracts.Track).set_index("image").to_dict("index")
@@ -160,7 +161,7 @@ def label_missing(planned: list[Source], labeller: Labeller, max_shift: float) -
     LOG.write_text(json.dumps(times | made_on, indent=2) + "\n", encoding="utf-8")
 
 
-def label(source: Source, row: Row, linear: np.ndarray) -> np.ndarray:
+def label(source: Source, row: Row, stores: tracks.Stores) -> np.ndarray:
     """The label of one region, float32 (H, W) in [0, 1].
 
     A plain source's is enhanced as the region was. Amplification is linear, so what the network changed is amplified alone, in the region
@@ -170,31 +171,42 @@ def label(source: Source, row: Row, linear: np.ndarray) -> np.ndarray:
     if source.inner is None:
         return made
     change = enhancement.amplify(torch.from_numpy(made - source.read())[None, None], enhancement.gains([row["preset"]]))[0, 0].numpy()
-    return tracks.enhanced(store.read(linear, row["offset"], row["height"], row["width"]) + change[source.inner], row)
+    return tracks.enhanced(tracks.amplified(stores, row) + change[source.inner], row)
 
 
-def audited(planned: list[Source], linear: np.ndarray, config: LabelConfig) -> pd.DataFrame:
+def seen(row: Row, stores: tracks.Stores, params: Params) -> np.ndarray:
+    """The input that a label is audited against, float32 (H, W): with the noise of the track's first condition; without, if it has none.
+
+    What a label does to a picture is what a model has to learn: from the noisy one, as system A's authors measured theirs.
+    """
+    for condition, noise in params.conditions["enhanced"].items():
+        generator = torch.Generator().manual_seed(draw_seed(params.seed, row["image"], f"audit {condition}"))
+        return tracks.noisy(stores, row, partial(noise, generator=generator))
+    return tracks.truth(stores, row)
+
+
+def audited(planned: list[Source], stores: tracks.Stores, params: Params) -> pd.DataFrame:
     """The audit.Audit of all labels; one left by an earlier run may be broken by today's max_shift, which raises ValueError."""
     rows = []
     for source in planned:
         made = source.made()
-        audit.refuse(source.name, source.read(), made[0], config.max_shift)
+        audit.refuse(source.name, source.read(), made[0], params.label.max_shift)
         survival = lesions.survival(made[0], made[1], source.spot) if source.spot else math.nan
         for row in source.rows:
-            found = measures.measure(tracks.truth(linear, row), label(source, row, linear), survival)
-            judged = audit.judge(found, config.veto)
+            found = measures.measure(seen(row, stores, params), label(source, row, stores), survival)
+            judged = audit.judge(found, params.label.veto)
             facts = {"image": row["image"], "preset": row["preset"], "vetoed": judged[0].severity > 1, "reason": audit.reason(judged)}
             rows.append(facts | {"severity": judged[0].severity} | found._asdict())
     return pd.DataFrame(rows).round(6)
 
 
-def worst_pairs(planned: list[Source], linear: np.ndarray, table: pd.DataFrame) -> list[worst.Pair]:
+def worst_pairs(planned: list[Source], stores: tracks.Stores, table: pd.DataFrame, params: Params) -> list[worst.Pair]:
     """The worst labels and their inputs, as the stores would hold them, the worst first."""
     every = list(listed(planned))
     pairs = []
     for number in audit.hardest(table).index[: page.WORST]:
         source, row = every[number]
-        both = (store.quantize(pixels) for pixels in (tracks.truth(linear, row), label(source, row, linear)))
+        both = (store.quantize(pixels) for pixels in (seen(row, stores, params).clip(0, 1), label(source, row, stores)))
         pairs.append(worst.Pair(str(row["image"]), table.loc[number, "reason"], *both))
     return pairs
 

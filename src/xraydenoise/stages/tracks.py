@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,13 @@ CURVE = list(Curve._fields)
 Row = Mapping[Hashable, Any]
 
 
+class Stores(NamedTuple):
+    """The open pixel stores that rows of contracts.Regions point into."""
+
+    plain: np.ndarray
+    linear: np.ndarray
+
+
 class Track:
     """The pictures in the folder of a track.
 
@@ -33,7 +40,7 @@ class Track:
         self.targets = store.open_store(folder / "targets.npy")
         self.regions = regions(folder, self.rows["image"], position)
         if self.regions is not None:
-            self.plain, self.linear = (store.open_store(folder / f"{name}.npy") for name in ("plain", "linear"))
+            self.stores = stores(folder)
             self.enhanced = self.regions.set_index("image").to_dict("index")
 
     def target(self, row: Row) -> np.ndarray:
@@ -44,19 +51,18 @@ class Track:
         """The picture without noise, float32 (H, W)."""
         if self.regions is None:
             return self.target(row)
-        return truth(self.linear, self.enhanced[row["image"]])
+        return truth(self.stores, self.enhanced[row["image"]])
 
     def noisy(self, row: Row, noise: Callable[[Tensor], Tensor]) -> np.ndarray:
         """The picture with `noise`, a function of pictures (1, 1, H, W), joined where the track has it; float32 (H, W)."""
         if self.regions is None:
             return np.asarray(noise(_batch(self.target(row)))[0, 0])
-        region = self.enhanced[row["image"]]
-        plain, linear = (
-            _batch(store.read(pixels, region[offset], region["height"], region["width"]))
-            for pixels, offset in ((self.plain, "plain"), (self.linear, "offset"))
-        )
-        gains, curves = enhancement.gains([region["preset"]]), _curves(region)
-        return np.asarray(enhancement.noisy(noise, plain, linear, gains, curves, region["noise"])[0, 0])
+        return noisy(self.stores, self.enhanced[row["image"]], noise)
+
+
+def stores(folder: Path) -> Stores:
+    """Those in the folder of track enhanced."""
+    return Stores(*(store.open_store(folder / f"{name}.npy") for name in Stores._fields))
 
 
 def regions(folder: Path, images: pd.Series, position: Position | None = None) -> pd.DataFrame | None:
@@ -73,14 +79,26 @@ def regions(folder: Path, images: pd.Series, position: Position | None = None) -
     return found if position is None else found.assign(noise=position)
 
 
-def truth(linear: np.ndarray, region: Row) -> np.ndarray:
-    """The enhanced plain picture of a row of contracts.Regions, float32 (H, W); `linear` is the open store linear.npy."""
-    return enhanced(store.read(linear, region["offset"], region["height"], region["width"]), region)
+def truth(stores: Stores, region: Row) -> np.ndarray:
+    """The enhanced plain picture of a row of contracts.Regions, float32 (H, W)."""
+    return enhanced(amplified(stores, region), region)
 
 
-def enhanced(amplified: np.ndarray, region: Row) -> np.ndarray:
-    """Amplified pixels (H, W) through the curve of a row of contracts.Regions; float32 (H, W) in [0, 1]."""
-    return np.asarray(enhancement.apply(_batch(amplified), _curves(region))[0, 0])
+def noisy(stores: Stores, region: Row, noise: Callable[[Tensor], Tensor]) -> np.ndarray:
+    """The same with `noise`, a function of pictures (1, 1, H, W), joined where the region has it; float32 (H, W)."""
+    plain = store.read(stores.plain, region["plain"], region["height"], region["width"])
+    gains, curves = enhancement.gains([region["preset"]]), _curves(region)
+    return np.asarray(enhancement.noisy(noise, _batch(plain), _batch(amplified(stores, region)), gains, curves, region["noise"])[0, 0])
+
+
+def amplified(stores: Stores, region: Row) -> np.ndarray:
+    """The amplified plain picture before its curve, float32 (H, W); values may leave [0, 1]."""
+    return store.read(stores.linear, region["offset"], region["height"], region["width"])
+
+
+def enhanced(pixels: np.ndarray, region: Row) -> np.ndarray:
+    """Amplified `pixels` (H, W) through the curve of a row of contracts.Regions; float32 (H, W) in [0, 1]."""
+    return np.asarray(enhancement.apply(_batch(pixels), _curves(region))[0, 0])
 
 
 def _curves(region: Row) -> Tensor:  # (1, 4)
