@@ -13,7 +13,7 @@ BLACK, WHITE = 0.02, 0.98  # what counts as black and as white, as in the preset
 PLAIN_MEAN = (
     0.55  # of the pictures on which the presets were measured; a picture of another mean is brightened or darkened as a gamma would
 )
-TOLERANCE = 1.1  # a slope is at most this factor off the preset's own, so that gains stay what they are, whatever the picture
+TOLERANCE = 1.05  # a slope is at most this factor off the preset's own, so that gains stay what they are, whatever the picture
 EDGE = 0.01  # the level stays so far from black and from white: then the curve always rises
 BINS = 1000  # equal shares of the pixels, whose values stand for the picture where its mean is sought
 
@@ -30,7 +30,7 @@ class Curve(NamedTuple):
 def fit(linear: Tensor | np.ndarray, number: int) -> Curve:
     """The curve of preset `number` for a plain picture whose bands were amplified, (1, 1, H, W) or (H, W), finite.
 
-    Gains come first: slopes are held within a tenth of the preset's own, as a picture with wide air, or with nothing in it, would else be
+    Gains come first: slopes are held within a twentieth of the preset's own, as a picture with wide air, or with nothing in it, would be
     stretched without end for its shares of black and white.
     """
     return Curve(0.0, 0.5, 1.0, 0.5) if number == PLAIN else solve(np.asarray(linear, np.float64).ravel(), PRESETS[number], TOLERANCE)
