@@ -13,7 +13,10 @@ BLACK, WHITE = 0.02, 0.98  # what counts as black and as white, as in the preset
 PLAIN_MEAN = (
     0.55  # of the pictures on which the presets were measured; a picture of another mean is brightened or darkened as a gamma would
 )
-TOLERANCE = 1.1  # a slope is at most this factor off the preset's own, so that gains stay what they are, whatever the picture
+SLACK = (
+    0.8,
+    1.05,
+)  # times the preset's own slope, what a slope is at least and at most: gains stay about what they are, whatever the picture
 EDGE = 0.01  # the level stays so far from black and from white: then the curve always rises
 BINS = 1000  # equal shares of the pixels, whose values stand for the picture where its mean is sought
 
@@ -30,17 +33,16 @@ class Curve(NamedTuple):
 def fit(linear: Tensor | np.ndarray, number: int) -> Curve:
     """The curve of preset `number` for a plain picture whose bands were amplified, (1, 1, H, W) or (H, W), finite.
 
-    Gains come first: slopes are held within a tenth of the preset's own, as a picture with wide air, or with nothing in it, would else be
-    stretched without end for its shares of black and white.
+    Gains come first: a picture with wide air, or with nothing in it, would be stretched without end for its shares of black and white, so a
+    slope is at most a twentieth steeper than the preset's own. It is up to a fifth less steep where too much would be black or white.
     """
-    return Curve(0.0, 0.5, 1.0, 0.5) if number == PLAIN else solve(np.asarray(linear, np.float64).ravel(), PRESETS[number], TOLERANCE)
+    return Curve(0.0, 0.5, 1.0, 0.5) if number == PLAIN else solve(np.asarray(linear, np.float64).ravel(), PRESETS[number], SLACK)
 
 
-def solve(values: np.ndarray, preset: Preset, tolerance: float) -> Curve:
+def solve(values: np.ndarray, preset: Preset, slack: tuple[float, float]) -> Curve:
     """The curve that gives pixels of these values, (N,), the preset's mean, and its shares of black and white as far as slopes may go.
 
-    The middle is their mean. A slope is at most a factor of `tolerance` off the preset's own, and is the preset's own where the share of
-    that end is 0.
+    The middle is their mean. A slope lies between `slack` times the preset's own, and is the preset's own where the share of that end is 0.
     """
     shares = (np.arange(BINS) + 0.5) / BINS
     dark, bright, *spread = np.quantile(values, [preset.black, 1 - preset.white, *shares])
@@ -51,7 +53,7 @@ def solve(values: np.ndarray, preset: Preset, tolerance: float) -> Curve:
     def slopes(level: float) -> tuple[float, float]:
         below = (level - BLACK) / max(middle - dark, EDGE) if preset.black else preset.slopes[0]
         above = (WHITE - level) / max(bright - middle, EDGE) if preset.white else preset.slopes[1]
-        return held(below, preset.slopes[0], tolerance), held(above, preset.slopes[1], tolerance)
+        return held(below, preset.slopes[0], slack), held(above, preset.slopes[1], slack)
 
     darkest, brightest = EDGE, 1 - EDGE
     for _ in range(40):  # halvings
@@ -65,8 +67,8 @@ def solve(values: np.ndarray, preset: Preset, tolerance: float) -> Curve:
     return Curve(middle - level / below, middle, middle + (1 - level) / above, level)
 
 
-def held(slope: float, own: float, tolerance: float) -> float:
-    return min(max(slope, own / tolerance), own * tolerance)
+def held(slope: float, own: float, slack: tuple[float, float]) -> float:
+    return min(max(slope, own * slack[0]), own * slack[1])
 
 
 def apply(pictures: Tensor, curves: Tensor) -> Tensor:
