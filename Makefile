@@ -26,7 +26,7 @@ lint: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-ui: $(READY)  ## MLflow's pages on http://127.0.0.1:5000
+ui: $(READY)  ## MLflow's pages on http://127.0.0.1:5000, at the table of the models of the newest run
 	@$(BIN)/python -m xraydenoise ui
 
 profile: $(READY)  ## puts another profile into params.yaml: make profile NAME=full

@@ -254,7 +254,9 @@ def test_by_default_one_model_is_registered_that_of_track_noise(ready):
     with store.opened("xraydenoise") as opened:
         assert [model.name for model in opened.client.search_registered_models()] == ["xraydenoise"]
     assert register.found() == ["noise"]
-    assert list(Path("artifacts/register/enhanced").iterdir()) == []
+    assert [path.read_text() for path in Path("artifacts/register/enhanced").iterdir()] == [
+        "gate.tracks does not name enhanced, so its best model was not weighed\n"
+    ]
 
 
 def test_each_track_that_the_gate_names_has_a_candidate_a_verdict_and_a_registered_model_of_its_own(both, capsys):
@@ -335,6 +337,10 @@ def test_a_verdict_whose_model_lost_its_alias_says_that_nothing_is_champion(read
 def test_a_verdict_that_was_not_reached_yet_says_what_to_type(ready, capsys):
     assert main(["verdict"]) == 1
     assert "verdict.txt: not there yet; `make run` writes it" in capsys.readouterr().err
+    register.files("noise").table.parent.mkdir()
+    register.files("noise").table.write_text("as DVC's cache has it in a clone without its MLflow")
+    assert main(["verdict"]) == 1
+    assert "registered.json: not there yet; `make run` writes it" in capsys.readouterr().err
 
 
 def test_every_method_shows_the_same_pictures_under_the_same_numbers(ready):

@@ -1,4 +1,4 @@
-"""register: ask the gate about the model of each track that is best on val, mirror everything into MLflow, register what it decided on."""
+"""register: ask the gate about the model of each track that is best on val, mirror everything into MLflow, register these models."""
 
 import json
 import shutil
@@ -48,8 +48,8 @@ def files(track: str) -> Files:
 
 
 def found() -> list[str]:
-    """The tracks of which the stage has left a verdict, noise first."""
-    return [track for track in contracts.TRACKS if files(track).table.exists() and files(track).record.exists()]
+    """The tracks that the stage has reached a verdict on, noise first."""
+    return [track for track in contracts.TRACKS if files(track).record.exists()]
 
 
 def record(track: str) -> dict[str, str]:
@@ -76,7 +76,9 @@ def run(params: Params) -> None:
         cards = [model_card(one.name, one.method, ranked, one.verdict, data, test_set) for one in weighed]
         shutil.rmtree(runs.REGISTERED, ignore_errors=True)
         for track in contracts.TRACKS:
-            runs.decided(track).mkdir(parents=True)  # also where nothing comes into it: an output of DVC's is always there
+            runs.decided(track).mkdir(parents=True)
+            if track not in tracks:  # each folder is an output of DVC's, which warns of an empty one
+                files(track).table.write_text(f"gate.tracks does not name {track}, so its best model was not weighed\n", encoding="utf-8")
         for one, card in zip(weighed, cards, strict=True):
             write(files(one.method.track), one, card)
         mirror.everything(opened, known, shown(known), [one.verdict for one in weighed], shared(params))
@@ -100,9 +102,8 @@ def weigh(params: Params, method: runs.Method) -> Weighed:
         standing = champion.current(opened, name)
         weights = champion.download(opened, standing) if standing and standing.digest != digest else method.folder
     champ = gate.Standing(standing.uri, standing.digest, champion.learnt_from(weights), weights) if standing else None
-    verdict, differences = gate.weigh(
-        params, method.name, digest, champ
-    )  # the store is closed meanwhile, so that trainings can be mirrored
+    # The store is closed meanwhile, so that trainings can be mirrored
+    verdict, differences = gate.weigh(params, method.name, digest, champ)
     return Weighed(method, name, standing, verdict, differences)
 
 
