@@ -11,12 +11,14 @@ import pandas as pd
 import pytest
 
 from xraydenoise.evaluation import page
+from xraydenoise.evaluation.report import Chapter, Section
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
     "--disable-sync --force-device-scale-factor=1 --window-size=1280,1000"
 )
 METHODS = {"unet": 3.0, "dncnn": 2.5, "median": 0.0, "bilateral": -0.5, "noisy": -8.0}  # dB over the median filter
+ROWS = pd.DataFrame({"method": ["<b>autoencoder"], "one": ["0.8200 (0.8825)"]})
 NASTY = '<img src=x onerror="window.hacked=1">\'&amp;\n\u202e</script>.png'
 HEIGHT, WIDTH = 48, 64
 
@@ -101,6 +103,13 @@ def content() -> page.Content:
             "datasets": {"inbox": {"kind": "folder", "bits": {"8": 33}, "spacing": []}},
         },
         quarantine=pd.DataFrame({"source": ["inbox"], "file": [NASTY], "reason": ["truncated"], "detail": ["the file ends early"]}),
+        protocols=[
+            Chapter(
+                "Protocol <C>",
+                ["Small networks: 1 of 1"],
+                [Section("What was trained", "", ROWS), Section("SSIM", "why", ROWS), Section("PSNR, dB", "", ROWS)],
+            )
+        ],
     )
 
 
