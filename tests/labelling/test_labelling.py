@@ -7,7 +7,16 @@ import torch
 from xraydenoise.labelling import LabelConfig, Labeller
 
 VETO = {"shift": 0.05, "detail": 1.0, "survival": [0.5, 1.5]}
-GOOD = {"order": "plain", "network": "x4plus", "weights": "package", "tile": 128, "overlap": 32, "max_shift": 0.1, "veto": VETO, "max_vetoed": 0.5}
+GOOD = {
+    "order": "plain",
+    "network": "x4plus",
+    "weights": "package",
+    "tile": 128,
+    "overlap": 32,
+    "max_shift": 0.1,
+    "veto": VETO,
+    "max_vetoed": 0.5,
+}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from xraydenoise import models, params, protocols
+from xraydenoise.evaluation import report
 from xraydenoise.evaluation.report import Chapter
 from xraydenoise.protocols import pages
 
@@ -90,8 +91,8 @@ def test_methods_without_a_classifier_are_named() -> None:
 
 def test_pages_come_back_from_their_file_and_read_as_markdown(tmp_path: Path) -> None:
     page = made("sample", "b")
-    pages.save([page], tmp_path / "pages.json")
-    (back,) = pages.load(tmp_path / "pages.json")
+    report.save([page], tmp_path / "pages.json")
+    (back,) = report.load(tmp_path / "pages.json")
     assert pages.markdown(back) == pages.markdown(page)
     assert pages.markdown(page).startswith("# Protocol B: U-Net on 64x64 px\n\nSmall networks: 1 of 1")
     assert "## What was trained" in pages.markdown(page)

@@ -112,6 +112,7 @@ def test_the_page_shows_the_ranking_the_cases_the_labels_and_the_proof(scored: P
     noise = next(name for name, model in scored.models.items() if model.track == "noise")
     identity = json.loads(Path("artifacts/metrics.json").read_text())["test_set"]
     assert all(text in page for text in (noise, identity, "added .05 is over .035", "CC BY 4.0", "Not for diagnostic use"))
+    assert all(text in page for text in ("Protocol C", "0.8200 (0.8825)"))
     assert '"kind": "worst"' in page
     assert "http://" not in page.replace("http://www.w3.org/", "")
 

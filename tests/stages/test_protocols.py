@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from xraydenoise import contracts, params, protocols
-from xraydenoise.protocols import pages
+from xraydenoise.evaluation import report
 from xraydenoise.stages import protocols as stage
 from xraydenoise.stages import reproduce
 
@@ -69,7 +69,7 @@ def test_a_protocol_is_written_as_csv_page_and_plot(reproduced: params.Params, c
     assert "Trained without a classifier, as the training pictures have no two labels: unet." in page
     assert "Published on: dental X-rays" in page
     assert cv2.imread("artifacts/protocols/b.png").std() > 1
-    assert [told.title for told in pages.load(Path("artifacts/protocols/pages.json"))] == ["Protocol B: U-Net on 64x64 px"]
+    assert [told.title for told in report.load(Path("artifacts/protocols/pages.json"))] == ["Protocol B: U-Net on 64x64 px"]
     assert "Protocol B: U-Net" in capsys.readouterr().out
 
 

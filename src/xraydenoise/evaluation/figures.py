@@ -89,7 +89,7 @@ def protocol(means: pd.DataFrame, title: str, path: Path) -> None:
     A condition has room for the methods that have a number in it.
     """
     metrics_shown, methods = (list(dict.fromkeys(means[column])) for column in ("metric", "method"))
-    place: dict[tuple[str, str], float] = {}
+    place: dict[tuple[object, str], float] = {}
     ticks: dict[str, float] = {}
     edges, top = [], 0.0
     for condition, rows in means.groupby("condition", sort=False):

@@ -1,6 +1,8 @@
 """The comparison in words: what was compared on which pictures, how sure it is, and what each track can and cannot say."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
@@ -32,6 +34,32 @@ class Chapter(NamedTuple):
     title: str
     lines: Sequence[str]
     sections: Sequence[Section]
+
+
+def save(chapters: Sequence[Chapter], path: Path) -> None:
+    """Write chapters as JSON, for the page that shows them."""
+    told = [
+        {
+            "title": chapter.title,
+            "lines": list(chapter.lines),
+            "sections": [
+                {"title": section.title, "text": section.text, "table": section.table.to_dict("split", index=False)}
+                for section in chapter.sections
+            ],
+        }
+        for chapter in chapters
+    ]
+    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def load(path: Path) -> list[Chapter]:
+    """The chapters that `save` wrote."""
+    return [
+        Chapter(
+            told["title"], told["lines"], [Section(one["title"], one["text"], pd.DataFrame(**one["table"])) for one in told["sections"]]
+        )
+        for told in json.loads(path.read_text(encoding="utf-8"))
+    ]
 
 
 def report(

@@ -195,9 +195,14 @@ def compared(network: Network) -> tuple[str, int | None]:
     fields, parameters = min(differing, key=lambda pair: len(pair[0]))
     if not fields:
         return "published", parameters
-    small = any(np.sum(ours) < np.sum(theirs) for ours, theirs in fields.values() if not isinstance(theirs, bool))
+    small = any(_size(ours) < _size(theirs) for ours, theirs in fields.values() if not isinstance(theirs, bool))
     told = "; ".join(f"{name} {_told(ours)} for {_told(theirs)}" for name, (ours, theirs) in fields.items())
     return f"{'small' if small else 'changed'}: {told}", parameters
+
+
+def _size(value: Any) -> int:
+    """A field of `network` as one number: a list of channels by their sum, one that is not there as 0."""
+    return int(np.sum(value)) if value is not None else 0
 
 
 def _told(value: Any) -> str:

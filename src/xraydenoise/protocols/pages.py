@@ -1,9 +1,7 @@
 """A protocol as people read it: what was trained and how it differs from what was published, and the table of every metric."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import compress
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -77,29 +75,3 @@ def markdown(page: Chapter) -> str:
     for section in page.sections:
         parts += [f"## {section.title}", *([section.text] if section.text else []), tables.markdown(section.table)]
     return "\n\n".join(parts) + "\n"
-
-
-def save(pages: Sequence[Chapter], path: Path) -> None:
-    """Write the pages as JSON, for the report that shows them all."""
-    told = [
-        {
-            "title": page.title,
-            "lines": list(page.lines),
-            "sections": [
-                {"title": section.title, "text": section.text, "table": section.table.to_dict("split", index=False)}
-                for section in page.sections
-            ],
-        }
-        for page in pages
-    ]
-    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-
-
-def load(path: Path) -> list[Chapter]:
-    """The pages that `save` wrote."""
-    return [
-        Chapter(
-            told["title"], told["lines"], [Section(one["title"], one["text"], pd.DataFrame(**one["table"])) for one in told["sections"]]
-        )
-        for told in json.loads(path.read_text(encoding="utf-8"))
-    ]

@@ -22,6 +22,7 @@ SCORED = Path("artifacts/evaluate")
 OUT = Path("artifacts/compare")
 INGEST = Path("artifacts/ingest")
 LABELS = Path("artifacts/label")
+PROTOCOLS = Path("artifacts/protocols/pages.json")
 TITLES = {"gaussian": "Gaussian noise", "quantum": "Quantum noise"}
 
 
@@ -129,6 +130,7 @@ def content(ranked: pd.DataFrame, scores: pd.DataFrame, tested: str, best: dict[
         worst_labels=worst_labels(),
         leakage=json.loads((INGEST / "leakage.json").read_text(encoding="utf-8")),
         card=json.loads((INGEST / "card.json").read_text(encoding="utf-8")),
+        protocols=report.load(PROTOCOLS),
         quarantine=contracts.read(INGEST / "quarantine.parquet", contracts.Quarantine),
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from xraydenoise import contracts, protocols
-from xraydenoise.evaluation import baselines, figures
+from xraydenoise.evaluation import baselines, figures, report
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
 from xraydenoise.protocols import pages
@@ -50,7 +50,7 @@ def run(params: Params) -> None:
         first = next(iter(protocol.metrics))
         brackets = ", in brackets as published" if means["published"].notna().any() else ""
         print(f"Protocol {protocol.title}; {first}{brackets}\n{protocols.table(means, first).to_string(index=False)}\n")
-    pages.save(shown, OUT / "pages.json")
+    report.save(shown, OUT / "pages.json")
 
 
 def classical(test: reproduce.Drawn, val: reproduce.Drawn, condition: str, threads: int) -> list[pd.DataFrame]:

@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 
 from xraydenoise.evaluation import page
+from xraydenoise.evaluation.report import Chapter, Section
 
 METHODS = {"unet": 3.0, "dncnn": 2.5, "median": 0.0, "bilateral": -0.5, "noisy": -8.0}  # dB over the median filter
+ROWS = pd.DataFrame({"method": ["<b>autoencoder"], "one": ["0.8200 (0.8825)"]})
 NASTY = '<img src=x onerror="window.hacked=1">\'&amp;\n\u202e</script>.png'
 HEIGHT, WIDTH = 48, 64
 
@@ -97,6 +99,13 @@ def content() -> page.Content:
             "datasets": {"inbox": {"kind": "folder", "bits": {"8": 33}, "spacing": []}},
         },
         quarantine=pd.DataFrame({"source": ["inbox"], "file": [NASTY], "reason": ["truncated"], "detail": ["the file ends early"]}),
+        protocols=[
+            Chapter(
+                "Protocol <C>",
+                ["Small networks: 1 of 1"],
+                [Section("What was trained", "", ROWS), Section("SSIM", "why", ROWS), Section("PSNR, dB", "", ROWS)],
+            )
+        ],
     )
 
 

@@ -96,7 +96,7 @@ def test_every_control_is_reached_by_tab_and_has_a_name(show: Open, content: pag
         "fit",
     }
     assert controls <= {identity for identity, _ in names}
-    assert [head.tag_name for head in browser.find_elements(By.CSS_SELECTOR, "h1, h2")] == ["h1"] + ["h2"] * 8
+    assert [head.tag_name for head in browser.find_elements(By.CSS_SELECTOR, "h1, h2")] == ["h1"] + ["h2"] * 9
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -188,3 +188,13 @@ def test_a_page_of_nothing_but_a_ranking_says_what_is_not_there(show: Open, cont
     for said in ("No picture was kept.", "No sweep over levels was made.", "No label was made.", "No file was refused.", "1 leaks"):
         assert said in text
     assert not browser.find_element(By.ID, "viewer").is_displayed()
+
+
+def test_each_published_comparison_shows_its_first_metric_and_folds_the_rest(show: Open, content: page.Content) -> None:
+    section = show(content).find_element(By.CSS_SELECTOR, "#protocols section")
+    assert section.find_element(By.TAG_NAME, "h3").text == "Protocol <C>"
+    assert "Small networks: 1 of 1" in section.text
+    shown = [table for table in section.find_elements(By.TAG_NAME, "table") if table.is_displayed()]
+    assert [column(table, 0) for table in shown] == [["<b>autoencoder"]]
+    assert column(shown[0], 1) == ["0.8200 (0.8825)"]
+    assert [one.text for one in section.find_elements(By.TAG_NAME, "summary")] == ["What was trained", "Other metrics"]

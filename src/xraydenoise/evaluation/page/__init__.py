@@ -85,6 +85,7 @@ def _page(content: Content, side: int, uris: Sequence[str]) -> str:
         summary=sections.summary(content),
         ranking=sections.ranking(content),
         curves=sections.curves(content),
+        protocols=sections.protocols(content),
         cut=_cut(content, side, len(cases)),
         viewer="" if cases else "hidden",
         audit=sections.audit(content, {number: pair for number, pair in pairs.items() if all(pair) or not unique}),

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from xraydenoise.evaluation.report import Chapter
+
 
 @dataclass(frozen=True)
 class Case:
@@ -53,3 +55,4 @@ class Content:
     leakage: Mapping[str, Any]  # leakage.json
     card: Mapping[str, Any]  # card.json
     quarantine: pd.DataFrame  # contracts.Quarantine
+    protocols: Sequence[Chapter]  # the published comparisons again

@@ -141,6 +141,19 @@ def curves(content: Content) -> str:
     return f'<div class="charts">{drawn}</div>{charts.legend(methods, notes)}<p class="note">{why}</p>{details("Numbers", tables)}'
 
 
+def protocols(content: Content) -> str:
+    """Each published comparison: what it ran on, its first metric, and behind a click what was trained and the other metrics."""
+    parts = []
+    for chapter in content.protocols:
+        lines = "".join(f"<p>{text(line)}</p>" for line in chapter.lines)
+        shown = [frame_table(one.title, one.table) + (f"<p>{text(one.text)}</p>" if one.text else "") for one in chapter.sections]
+        trained, first, *others = shown
+        folded = [(chapter.sections[0].title, trained), *([("Other metrics", "".join(others))] if others else [])]
+        more = "".join(details(text(title), body) for title, body in folded)
+        parts.append(f"<section><h3>{text(chapter.title)}</h3>{lines}{first}{more}</section>")
+    return "".join(parts) or "<p>No published comparison was run.</p>"
+
+
 def audit(content: Content, uris: dict[int, tuple[str, str]]) -> str:
     """How many labels were vetoed, the worst beside their inputs (`uris`: input and label by place), and all findings."""
     if content.audit.empty:
