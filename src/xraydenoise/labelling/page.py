@@ -20,8 +20,8 @@ def readable(table: pd.DataFrame, limits: Limits, picture: str) -> str:
         f"{share(table['vetoed'])} were vetoed: neither training, val nor test see them.",
         "",
         "A label is made as system A's authors made theirs, unless `label.order` says otherwise: Real-ESRGAN denoises the plain picture, "
-        "and the result is enhanced exactly as the input was, `enhance_i(Real-ESRGAN(plain))`. The input is what a model sees: the enhanced "
-        "picture with the noise of the track's first condition.",
+        "and the result is enhanced exactly as the input was, `enhance_i(Real-ESRGAN(plain))`. The input is what a model sees: the "
+        "enhanced picture with the noise of the track's first condition.",
         "Real-ESRGAN shifts brightness, invents texture and may wipe out what is small, and the enhancement amplifies that too. So "
         "agreement with a label is not quality. The track has a truth beside the label, the enhanced plain picture, and is judged by that.",
         "",
