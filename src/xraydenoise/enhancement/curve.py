@@ -10,13 +10,8 @@ from torch import Tensor
 from xraydenoise.enhancement.presets import PLAIN, PRESETS, Preset
 
 BLACK, WHITE = 0.02, 0.98  # what counts as black and as white, as in the presets' shares
-PLAIN_MEAN = (
-    0.55  # of the pictures on which the presets were measured; a picture of another mean is brightened or darkened as a gamma would
-)
-SLACK = (
-    0.8,
-    1.05,
-)  # times the preset's own slope, what a slope is at least and at most: gains stay about what they are, whatever the picture
+PLAIN_MEAN = 0.55  # of the pictures on which the presets were measured; others are brightened or darkened as by a gamma
+SLACK = (0.8, 1.05)  # times the preset's own slope, what a slope is at least and at most: gains stay near theirs, whatever the picture
 EDGE = 0.01  # the level stays so far from black and from white: then the curve always rises
 BINS = 1000  # equal shares of the pixels, whose values stand for the picture where its mean is sought
 
@@ -36,7 +31,10 @@ def fit(linear: Tensor | np.ndarray, number: int) -> Curve:
     Gains come first: a picture with wide air, or with nothing in it, would be stretched without end for its shares of black and white, so a
     slope is at most a twentieth steeper than the preset's own. It is up to a fifth less steep where too much would be black or white.
     """
-    return Curve(0.0, 0.5, 1.0, 0.5) if number == PLAIN else solve(np.asarray(linear, np.float64).ravel(), PRESETS[number], SLACK)
+    if number == PLAIN:
+        return Curve(0.0, 0.5, 1.0, 0.5)
+    values = linear.cpu().numpy() if isinstance(linear, Tensor) else linear
+    return solve(values.astype(np.float64).ravel(), PRESETS[number], SLACK)
 
 
 def solve(values: np.ndarray, preset: Preset, slack: tuple[float, float]) -> Curve:

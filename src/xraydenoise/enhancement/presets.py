@@ -3,7 +3,8 @@
 What each shows was measured on the 26 pairs that its authors published, two pictures in thirteen presets: `shown`, the standard deviation
 of each band of the finished picture over that of the plain one, the mean, and the shares. `gains` and `slopes` make a picture show that:
 `bench/presets.py` found them on synthetic radiographs, as neighbouring bands overlap and saturation takes detail away. The scale is free
-between the two, and set so that the mean square of both slopes is 1.
+between the two, and set so that the mean square of both slopes is 1. What falls short there: the white shares of presets 11 and 12 (1 and
+2 % instead of 5 and 6), which together with their gains need a picture that has more bright pixels than dark ones.
 """
 
 from collections.abc import Sequence

@@ -23,7 +23,7 @@ def readable(table: pd.DataFrame, limits: Limits, picture: str) -> str:
         "and the result is enhanced exactly as the input was, `enhance_i(Real-ESRGAN(plain))`. The input is what a model sees: the "
         "enhanced picture with the noise of the track's first condition.",
         "Real-ESRGAN shifts brightness, invents texture and may wipe out what is small, and the enhancement amplifies that too. So "
-        "agreement with a label is not quality. The track has a truth beside the label, the enhanced plain picture, and is judged by that.",
+        "agreement with its labels is not quality. The track has a truth beside the label, the enhanced plain picture, which judges it.",
         "",
         f"- `shift`: mean of the label less mean of the input, fraction of full scale; vetoed beyond {limits.shift:g} either way.",
         f"- `detail`: standard deviation of detail finer than 1.5 px, label over input; vetoed above {limits.detail:g}. Below 1 the "
