@@ -41,11 +41,6 @@ class EnhanceConfig(kinds.Config):
 
 def enhance(plain: np.ndarray, number: int) -> np.ndarray:
     """The whole picture as preset `number` shows it; float32 (H, W) in [0, 1] -> the same, saturated where it would leave [0, 1]."""
-<<<<<<< HEAD
-    linear = amplify(torch.from_numpy(plain)[None, None], gains([number]))  # (1, 1, H, W)
-    finished: np.ndarray = apply(linear, torch.tensor([fit(linear, number)]))[0, 0].numpy()
-=======
     linear = amplify(torch.tensor(plain)[None, None], gains([number]))  # (1, 1, H, W)
-    finished: np.ndarray = curve.apply(linear, torch.tensor([curve.fit(linear, number)]))[0, 0].numpy()
->>>>>>> presets
+    finished: np.ndarray = apply(linear, torch.tensor([fit(linear, number)]))[0, 0].numpy()
     return finished
