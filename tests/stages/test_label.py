@@ -206,7 +206,7 @@ def test_the_worst_labels_are_kept_for_the_report_and_drawn(run, cheap, regions,
 def test_a_split_without_a_label_left_stops_the_stage_with_the_way_out_and_the_audit_to_look_at(run, cheap, brightened, calls) -> None:
     brightened(["val"])
     with pytest.raises(ValueError, match=r"split val would keep none of its 2 labels; .*val_00-\d \(shift \+0.0.*enhance.images.val"):
-        run(cheap | {"veto": cheap["veto"] | {"shift": 0.01}})
+        run(cheap | {"veto": cheap["veto"] | {"shift": 0.004}})
     assert contracts.read(Path("artifacts/label/audit.csv"), audit.Audit)["vetoed"].sum() == 2
     assert not (TRACK / "manifest.parquet").exists()
     calls.clear()

@@ -27,7 +27,7 @@ class Audit(contracts.Table):
     mean_input: Series[float]  # fraction of full scale, as all below where nothing else is said
     mean_label: Series[float]
     shift: Series[float]  # mean_label - mean_input
-    detail: Series[float] = pa.Field(ge=0)  # standard deviation of detail finer than 1.5 px, label over input; a ratio
+    detail: Series[float] = pa.Field(ge=0)  # mean magnitude of detail finer than 1.5 px, label over input; a ratio
     survival: Series[float] = pa.Field(nullable=True)  # share of its contrast that an inserted lesion keeps; null: no place for one
 
 
@@ -41,7 +41,7 @@ class Limits(kinds.Config):
     """
 
     shift: float = Field(gt=0, le=1)  # |mean(label) - mean(input)|, fraction of full scale
-    detail: float = Field(gt=0)  # standard deviation of detail finer than 1.5 px, label over input
+    detail: float = Field(gt=0)  # mean magnitude of detail finer than 1.5 px, label over input
     survival: tuple[float, float]  # share of its contrast that an inserted lesion keeps, least and most
 
     @field_validator("survival")

@@ -26,7 +26,7 @@ def readable(table: pd.DataFrame, limits: Limits, picture: str) -> str:
         "agreement with its labels is not quality. The track has a truth beside the label, the enhanced plain picture, which judges it.",
         "",
         f"- `shift`: mean of the label less mean of the input, fraction of full scale; vetoed beyond {limits.shift:g} either way.",
-        f"- `detail`: standard deviation of detail finer than 1.5 px, label over input; vetoed above {limits.detail:g}. Below 1 the "
+        f"- `detail`: mean magnitude of detail finer than 1.5 px, label over input; vetoed above {limits.detail:g}. Below 1 the "
         "network took noise or detail away, above 1 it sharpened or invented. The authors' own labels have .47 to .88.",
         f"- `survival`: share of its contrast that a disc of radius {RADIUS} px and contrast {CONTRAST:g} keeps, put into the smoothest "
         f"place before the network; 1 is kept, 0 wiped out; vetoed outside {least:g} to {most:g}. Empty where an input has no such "
