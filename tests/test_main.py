@@ -50,10 +50,6 @@ def test_the_pages_of_mlflow_are_those_of_the_server_where_one_is_chosen(project
     assert capsys.readouterr().err.startswith("error: MLFLOW_TRACKING_URI names http://127.0.0.1:9: its own pages show the runs; unset it")
 
 
-def test_good_params_are_said_to_be_good(project, capsys):
-    assert main(["check"]) == 0
-    assert "good" in capsys.readouterr().out
-
 
 def test_the_networks_of_params_are_listed_with_parameters_cost_field_and_paper(project, capsys):
     content = yaml.safe_load((project / "params.yaml").read_text())
