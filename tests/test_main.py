@@ -50,7 +50,6 @@ def test_the_pages_of_mlflow_are_those_of_the_server_where_one_is_chosen(project
     assert capsys.readouterr().err.startswith("error: MLFLOW_TRACKING_URI names http://127.0.0.1:9: its own pages show the runs; unset it")
 
 
-
 def test_the_networks_of_params_are_listed_with_parameters_cost_field_and_paper(project, capsys):
     content = yaml.safe_load((project / "params.yaml").read_text())
     for section, kept in (("models", ("dncnn", "dncnn_enhanced")), ("protocols", ("c_rdn",))):
