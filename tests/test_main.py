@@ -55,11 +55,6 @@ def test_a_rollback_of_a_model_that_is_none_of_this_project_is_refused_with_thos
     assert "'other' is no registered model of this project; found xraydenoise, xraydenoise_enhanced" in capsys.readouterr().err
 
 
-def test_good_params_are_said_to_be_good(project, capsys):
-    assert main(["check"]) == 0
-    assert "good" in capsys.readouterr().out
-
-
 def test_the_networks_of_params_are_listed_with_parameters_cost_field_and_paper(project, capsys):
     content = yaml.safe_load((project / "params.yaml").read_text())
     for section, kept in (("models", ("dncnn", "dncnn_enhanced")), ("protocols", ("c_rdn",))):

@@ -7,7 +7,7 @@ from xraydenoise.models import Network, initialised
 from xraydenoise.models import parameters as count
 
 SIDE = 256  # px of the square that operations are counted on
-STRIP = (32, 512)  # px, height and width of the picture that the reach is measured on
+STRIP = (8, 512)  # px, height and width of the picture that the reach is measured on
 
 
 def parameters(network: Network) -> int:
