@@ -18,13 +18,18 @@ def _bce(prediction: np.ndarray, target: np.ndarray) -> float:
     return float(-np.mean(target * np.log(p) + (1 - target) * np.log(1 - p)))
 
 
+MEANING = (
+    "binary cross-entropy (nats) of gray values taken as probabilities, less that of the target against itself, so 0 is the best; "
+    "published are .5709 and .556, whose difference stands in brackets"
+)
+
 PROTOCOL = Protocol(
     title="B: U-Net on 64x64 px",
     published_on="dental X-rays",
     track="noise",
     size=64,
     conditions=noises({"gaussian_10": {"kind": "gaussian", "mean": 0.0, "sigma": 0.1, "clip": True}}),
-    metrics={"BCE above floor": Metric(bce_above_floor), "SSIM": Metric(metrics.ssim), "PSNR, dB": Metric(metrics.psnr)},
+    metrics={"BCE above floor": Metric(bce_above_floor, meaning=MEANING), "SSIM": Metric(metrics.ssim), "PSNR, dB": Metric(metrics.psnr)},
     networks={
         "unet": Published(
             "Adam 0.001, constant rate, batch 10, 10 epochs of 90 % of the pictures, whose number is not known",
