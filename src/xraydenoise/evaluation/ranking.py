@@ -10,13 +10,12 @@ import pandas as pd
 from pydantic import Field
 
 from xraydenoise import contracts, kinds
-from xraydenoise.evaluation.statistics import FEW, bootstrap, too_few, units
+from xraydenoise.evaluation.statistics import DECIMALS, FEW, bootstrap, too_few, units
 
 REFERENCE = "median"  # the method that gains are measured against
 ALL = "all"  # the condition that stands for the mean over conditions
 METRICS = ("psnr", "ssim", "mse", "ms_ssim", "edges")
 AGREEMENT = "agreement with Real-ESRGAN labels, not quality; it does not compare with track noise"
-DECIMALS = 6  # kept in the ranking: beyond a thousandth of any interval, short of what other BLAS builds round differently
 
 
 class CompareConfig(kinds.Config):
