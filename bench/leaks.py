@@ -20,7 +20,7 @@ import numpy as np
 
 from xraydenoise.data import duplicates, prepare
 from xraydenoise.data.decode import decode
-from xraydenoise.data.picture import FULL_SCALE
+from xraydenoise.data.depth import FULL_SCALE
 from xraydenoise.data.sources import phantom
 from xraydenoise.progress import progress
 

@@ -61,7 +61,7 @@ class Project:
 def small_params() -> dict[str, object]:
     """Eight phantom patients, two models, one label a split: every stage, in seconds."""
     content = yaml.safe_load((ROOT / "profiles" / "sample.yaml").read_text())
-    phantom = {"kind": "phantom", "path": "src/xraydenoise/data/sources/phantom.py"}
+    phantom = {"kind": "phantom", "path": "src/xraydenoise/data/sources/phantom"}
     content["datasets"] = {
         "phantom": phantom | {"patients": 8, "images_per_patient": 1, "size": 80, "seed": 3},
         "inbox": content["datasets"]["inbox"],

@@ -142,13 +142,6 @@ def test_another_classifier_is_another_recipe_for_the_objectives_that_ask_it_alo
     assert before[0][1] != before[1][1]
 
 
-def test_the_code_of_a_recipe_is_that_of_its_own_network_and_objective(short) -> None:
-    names = {f"{path.parent.name}/{path.name}" for path in train.code(short().models["dncnn"])}
-    assert names >= {"models/dncnn.py", "objectives/mse.py", "objectives/__init__.py", "training/loop.py", "noise/quantum.py"}
-    assert not names & {"models/unet.py", "objectives/l1.py"}
-    assert all(path.exists() for path in train.code(short().models["dncnn"]))
-
-
 def test_with_a_classifier_the_model_says_which_classes_it_was_asked_for(short) -> None:
     joint = with_objective(short(), kind="joint", pretrain=0.5, task=0.1)
     joint = joint.model_copy(update={"classifier": ClassifierConfig(channels=2, steps=2, learning_rate=0.01)})

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from xraydenoise.data import bmp, dicom, jpeg, png, tiff
-from xraydenoise.data.picture import FULL_SCALE, Picture, Refused, gray, rescale, rescale_unit
+from xraydenoise.data import bmp, dicom, jpeg, magic, png, tiff
+from xraydenoise.data.depth import FULL_SCALE
+from xraydenoise.data.picture import Picture, Refused, gray, rescale, rescale_unit
 
 MEMORY = "memory"  # reason of a file that another machine, or this one at another time, may decode
 BYTES_A_PIXEL = 8  # four channels of 16 bit; a file that holds more than this for every allowed pixel is not read at all
@@ -29,7 +30,7 @@ def decode(path: Path, max_megapixels: float, voi: bool) -> Picture:
     """
     data = _content(path, max_megapixels * 1e6 * BYTES_A_PIXEL + 2**20)
     try:
-        picture = dicom.read(data, max_megapixels, voi) if dicom.begins(data) else _raster(data, max_megapixels)
+        picture = dicom.read(data, max_megapixels, voi) if magic.begins(data) else _raster(data, max_megapixels)
     except MemoryError as error:
         raise Refused(MEMORY, "takes more memory than there is now; ingest tries it again when it is run again") from error
     sparse = picture.pixels[::16, ::16]  # shows nearly always that a picture is not constant, at a 256th of the cost
@@ -55,8 +56,8 @@ def _content(path: Path, limit: float) -> bytes:
 
 
 def _raster(data: bytes, max_megapixels: float) -> Picture:
-    for magic, read in READERS.items():
-        if data.startswith(magic):
+    for first, read in READERS.items():
+        if data.startswith(first):
             pixels, bits = read(data, max_megapixels)
             break
     else:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from xraydenoise.data.picture import FULL_SCALE
+from xraydenoise.data.depth import FULL_SCALE
 
 SIDE = 32  # px of the thumbnail
 KEPT = 24  # waves kept across and down; the shortest eight are where JPEG and resampling leave their traces

@@ -1,11 +1,12 @@
-"""What a decoded file is, how one is refused, and the one full scale that the decoders and the store share."""
+"""What a decoded file is, and how one is refused."""
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-FULL_SCALE = 65535  # of uint16 pixels
+from xraydenoise.data.depth import FULL_SCALE
+
 BAND = 64  # rows
 NO_PICTURE = "no_picture"  # reason of a file that is whole and was never meant to hold one: not bad
 GRAY_TOLERANCE = 8  # of 255; three channels that differ by no more are gray that a lossy format stored as colour

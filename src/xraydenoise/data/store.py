@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xraydenoise.data.picture import FULL_SCALE
+from xraydenoise.data.depth import FULL_SCALE
 
 HEADER = 128  # bytes; numpy pads the header of a flat array to this
 

@@ -5,8 +5,8 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from xraydenoise.evaluation.ranking import DECIMALS, REFERENCE, CompareConfig
-from xraydenoise.evaluation.statistics import bootstrap, units
+from xraydenoise.evaluation.ranking import REFERENCE, CompareConfig
+from xraydenoise.evaluation.statistics import DECIMALS, bootstrap, units
 
 METRICS = ("psnr", "ssim")
 LEVELS = {"gaussian": "sigma, fraction of full scale", "quantum": "dose, % of full photons"}  # what the level of a family is

@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import Field
 
 from xraydenoise import contracts, kinds
-from xraydenoise.evaluation.statistics import FEW, bootstrap, too_few, units
+from xraydenoise.evaluation.statistics import DECIMALS, FEW, bootstrap, too_few, units
 
 REFERENCE = "median"  # the method that gains are measured against
 ALL = "all"  # the condition that stands for the mean over conditions
@@ -21,7 +21,6 @@ CHAMPION = {  # whether the best model of a track may become one: whether gate.t
     False: "It cannot become champion, as gate.tracks in params.yaml does not name this track.",
 }
 LABELS = "against the enhanced plain picture; label: agreement with Real-ESRGAN's labels, not quality"
-DECIMALS = 6  # kept in the ranking: beyond a thousandth of any interval, short of what other BLAS builds round differently
 
 
 class CompareConfig(kinds.Config):

@@ -7,8 +7,8 @@ from string import ascii_letters
 import numpy as np
 import pandas as pd
 
-from xraydenoise.evaluation.ranking import ALL, DECIMALS, CompareConfig
-from xraydenoise.evaluation.statistics import FEW, bootstrap, enough_draws, holm, sign_flips, smallest_p, units
+from xraydenoise.evaluation.ranking import ALL, CompareConfig
+from xraydenoise.evaluation.statistics import DECIMALS, FEW, bootstrap, enough_draws, holm, sign_flips, smallest_p, units
 
 METRICS = ("psnr", "ssim")
 KEYS = ["track", "condition"]

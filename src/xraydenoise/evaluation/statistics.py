@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import ndtr, stdtrit
 
 FEW = 5  # patients; with fewer, resampling patients says next to nothing and pictures are resampled instead
+DECIMALS = 6  # kept in tables: beyond a thousandth of any interval, short of what other BLAS builds round differently
 BATCH = 2**22  # numbers drawn at once (32 MiB), so that memory does not grow with resamples times patients
 
 

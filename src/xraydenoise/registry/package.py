@@ -10,9 +10,9 @@ from xraydenoise.registry import mirror
 from xraydenoise.registry.runs import Method
 from xraydenoise.registry.store import Store
 
-# What the code that travels with the model imports.
+# The code of this package that travels with the model, and what that imports.
 PACKAGES = ("mlflow", "numpy", "opencv-python-headless", "pydantic", "safetensors", "torch")
-CODE = ("__init__.py", "kinds.py", "models", "data/__init__.py", "data/opencv.py", "data/picture.py", "data/png.py")  # of this package
+CODE = ("__init__.py", "kinds.py", "models", *(f"data/{name}.py" for name in ("__init__", "depth", "opencv", "picture", "png")))
 
 
 def log(store: Store, method: Method, tags: dict[str, str]) -> tuple[str, str]:

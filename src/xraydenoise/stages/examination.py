@@ -11,9 +11,8 @@ import torch
 from xraydenoise import contracts
 from xraydenoise.data import store
 from xraydenoise.evaluation import detectability, metrics, repeats
-from xraydenoise.evaluation.ranking import DECIMALS
 from xraydenoise.evaluation.repeats import Draw
-from xraydenoise.evaluation.statistics import units
+from xraydenoise.evaluation.statistics import DECIMALS, units
 from xraydenoise.noise import Noise, draw_seed, gaussian, quantum
 from xraydenoise.params import Params
 from xraydenoise.progress import progress

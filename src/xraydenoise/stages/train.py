@@ -21,7 +21,7 @@ from xraydenoise.data import splits, store
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
 from xraydenoise.stages import tracks
-from xraydenoise.training import Recipe, batches, checkpoints, classifier, loop, objectives
+from xraydenoise.training import Recipe, batches, checkpoints, classifier, loop
 from xraydenoise.training.device import pick
 
 CLASSIFIER = Path("artifacts/classifier")
@@ -157,11 +157,12 @@ def recipe(params: Params, model: Recipe, mixture: Sequence[noise.Noise], device
 
 
 def code(model: Recipe) -> list[Path]:
-    """The files that train `model`: those of other networks and objectives change nothing here."""
-    networks, noises, trainings, aims = (Path(room.__path__[0]) for room in (models, noise, training, objectives))
-    used = [networks / f"{name}.py" for name in ("__init__", "bottleneck", "initial", "padding", "patches", model.network.kind)]
-    used += [aims / f"{name}.py" for name in ("__init__", model.objective.kind)]
-    return sorted([*used, *noises.glob("*.py"), *trainings.glob("*.py")])
+    """The files that train `model`, the same as in dvc.yaml: those of other networks and objectives change nothing here."""
+    package = Path(training.__path__[0]).parent
+    named = [f"models/{name}" for name in ("__init__", "bottleneck", "initial", "padding", "patches", model.network.kind)]
+    named += [f"training/objectives/{name}" for name in ("__init__", model.objective.kind)]
+    named += ["data/depth", "data/splits", "data/store", "stages/tracks", "stages/train"]
+    return sorted([*(package / f"{name}.py" for name in named), *package.glob("noise/*.py"), *package.glob("training/*.py")])
 
 
 def write_history(history: Sequence[loop.Step], path: Path) -> None:

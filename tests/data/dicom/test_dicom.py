@@ -15,7 +15,7 @@ from pydicom.uid import (
 )
 
 from xraydenoise.data.decode import decode
-from xraydenoise.data.dicom import is_dicom
+from xraydenoise.data.magic import is_dicom
 from xraydenoise.data.picture import Refused
 
 LIMIT = 1.0  # megapixels

@@ -4,7 +4,6 @@ import hashlib
 import re
 import zlib
 from io import BytesIO
-from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -12,9 +11,10 @@ from pydicom.filereader import _read_file_meta_info, read_dataset, read_preamble
 from pydicom.multival import MultiValue
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
+from xraydenoise.data.depth import FULL_SCALE
 from xraydenoise.data.dicom import stored
 from xraydenoise.data.dicom.scale import full_scale
-from xraydenoise.data.picture import FULL_SCALE, NO_PICTURE, Picture, Refused, check_size
+from xraydenoise.data.picture import NO_PICTURE, Picture, Refused, check_size
 
 # What anonymisers leave in the place of a PatientID (PS3.15 E.1 wants a dummy value): many patients would become one.
 PLACEHOLDER = re.compile(
@@ -22,28 +22,10 @@ PLACEHOLDER = re.compile(
     r"(patient)?(id)?"
 )
 PUNCTUATION = re.compile(r"[\W_]")
-PREAMBLE = 128  # bytes before the magic
-MAGIC = b"DICM"
 GRAYS = ("MONOCHROME1", "MONOCHROME2")
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")  # gray in three channels comes in these
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 SAMPLES = {**dict.fromkeys(GRAYS, 1), **dict.fromkeys(COLOURS, 3)}
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether the file holds DICOM's magic after its preamble, whatever its name; one that cannot be read holds none."""
-    try:
-        if not path.is_file():  # a pipe would wait for its writer
-            return False
-        with path.open("rb") as file:
-            return begins(file.read(PREAMBLE + len(MAGIC)))
-    except OSError:
-        return False
-
-
-def begins(data: bytes) -> bool:
-    """Whether these are the first bytes of a DICOM file."""
-    return data[PREAMBLE : PREAMBLE + len(MAGIC)] == MAGIC
 
 
 def read(data: bytes, max_megapixels: float, voi: bool) -> Picture:

@@ -7,7 +7,8 @@ is negative. The tests compare these with pydicom's wherever that is right.
 import numpy as np
 from pydicom.dataset import Dataset
 
-from xraydenoise.data.picture import FULL_SCALE, Refused, rescale, rescale_unit
+from xraydenoise.data.depth import FULL_SCALE
+from xraydenoise.data.picture import Refused, rescale, rescale_unit
 
 
 def full_scale(dataset: Dataset, values: np.ndarray, limits: tuple[int, int] | None, voi: bool) -> np.ndarray:

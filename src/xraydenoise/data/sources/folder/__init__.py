@@ -9,8 +9,9 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
-from xraydenoise.data import dicom, sources, table
+from xraydenoise.data import magic, sources
 from xraydenoise.data.sources import NAMED, ascii_name
+from xraydenoise.data.sources.folder import table
 from xraydenoise.progress import progress
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".dcm"})
@@ -139,7 +140,7 @@ def is_text(name: str) -> bool:
 
 def is_image(path: Path) -> bool:
     """By its suffix, or by DICOM's magic: scanners name files by a UID, whose last number is no suffix, or as they like."""
-    return path.suffix.lower() in SUFFIXES or dicom.is_dicom(path)
+    return path.suffix.lower() in SUFFIXES or magic.is_dicom(path)
 
 
 def check_versioned(versioned: Path) -> None:

@@ -6,7 +6,7 @@ from email.utils import formatdate
 import pytest
 import requests
 
-from xraydenoise.data import transfer
+from xraydenoise.data.sources.kaggle import transfer
 
 
 def response(state, **headers):

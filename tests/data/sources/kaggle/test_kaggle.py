@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from xraydenoise import contracts, progress
-from xraydenoise.data import archive, transfer
 from xraydenoise.data.sources import kaggle
+from xraydenoise.data.sources.kaggle import archive, transfer
 
 PNEUMONIA = {
     "chest_xray/train/NORMAL/IM-0115-0001.jpeg": b"1",

@@ -20,7 +20,8 @@ import pandas as pd
 import requests
 from pydantic import Field
 
-from xraydenoise.data import archive, sources, transfer
+from xraydenoise.data import sources
+from xraydenoise.data.sources.kaggle import archive, transfer
 
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
 PATIENT = re.compile(r"(person\d+)_.+|((?:NORMAL2-)?IM-\d+)-.+")  # the group that names the patient

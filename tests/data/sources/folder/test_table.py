@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from xraydenoise.data import table
+from xraydenoise.data.sources.folder import table
 
 Read = Callable[[str], table.Table]
 

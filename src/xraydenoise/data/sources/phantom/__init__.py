@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import Field
 
 from xraydenoise.data import sources
-from xraydenoise.data.picture import FULL_SCALE
+from xraydenoise.data.depth import FULL_SCALE
 from xraydenoise.progress import progress
 
 TISSUE, LUNG, HEART, BONE, VESSEL, OPACITY = 1.3, -1.05, 0.5, 2.2, 1.2, 0.8  # attenuation a unit of length; half the picture's width is 1

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from xraydenoise.data import archive
+from xraydenoise.data.sources.kaggle import archive
 
 FILES = {"a/b/one.jpeg": b"1" * 5000, "a/two.png": b"", "table.csv": b"0,0\n" * 50_000}
 
