@@ -135,7 +135,7 @@ class History(Table):
     step: Series[int] = pa.Field(ge=1, unique=True)
     loss: Series[float]  # mean since the last validation
     learning_rate: Series[float] = pa.Field(ge=0)
-    val_psnr: Series[float]  # dB, mean over val pictures
+    val_target_psnr: Series[float]  # dB, mean over val pictures, against what the model learns: on track enhanced that is a label
 
 
 class Scores(Table):

@@ -30,7 +30,7 @@ NAME = "xraydenoise"
 UNLABELLED = {"label_psnr": np.nan, "label_ssim": np.nan}  # as on track noise
 NETWORK = {"kind": "dncnn", "channels": 4, "depth": 3, "unshuffle": 1, "batch_norm": False}
 PICTURES = ("b" * 16, "a" * 16)  # that the model learnt from
-CURVE = "step,loss,learning_rate,val_psnr\n10,0.5,0.001,\n20,0.25,0.001,21.5\n30,0.125,0.0005,\n"
+CURVE = "step,loss,learning_rate,val_target_psnr\n10,0.5,0.001,\n20,0.25,0.001,21.5\n30,0.125,0.0005,\n"
 
 
 class Project:

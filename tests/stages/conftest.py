@@ -161,7 +161,7 @@ def untrained(folder: Path, network: models.Network, seed: int) -> None:
     (folder / "config.json").write_text(json.dumps({"network": network.model_dump(mode="json"), "steps": 1}), encoding="utf-8")
     curves = folder.parents[1] / "curves"
     curves.mkdir(exist_ok=True)
-    (curves / f"{folder.name}.csv").write_text("step,loss,learning_rate,val_psnr\n100,0.01,0.001,25.0\n")
+    (curves / f"{folder.name}.csv").write_text("step,loss,learning_rate,val_target_psnr\n100,0.01,0.001,25.0\n")
 
 
 def describe(root: Path) -> None:

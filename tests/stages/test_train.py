@@ -52,8 +52,8 @@ def test_it_leaves_a_model_that_loads_its_curve_and_its_facts(name, short) -> No
     curve = contracts.read(Path("artifacts/curves", f"{name}.csv"), contracts.History)
     assert facts["parameters"] == models.parameters(network)
     assert curve["step"].tolist() == [10, 20]
-    assert facts["best_val_psnr"] == pytest.approx(curve["val_psnr"].max())
-    assert facts["best_step"] == int(curve["step"][curve["val_psnr"].idxmax()])
+    assert facts["best_val_target_psnr"] == pytest.approx(curve["val_target_psnr"].max())
+    assert facts["best_step"] == int(curve["step"][curve["val_target_psnr"].idxmax()])
     assert {key: facts[key] for key in ("name", "steps_run", "stopped", "reproducible")} == {
         "name": name,
         "steps_run": 20,
