@@ -51,9 +51,8 @@ def run(params: Params, name: str) -> None:
     write_history(state.history, curves / f"{name}.csv")
     log(state, name, device, resumed)
     shutil.rmtree(work)
-    print(
-        f"train {name}: PSNR to the target on val {state.best_val_target_psnr:.2f} dB at step {state.best_step} of {state.step} (ended by {state.stopped})"
-    )
+    reached = f"PSNR to the target on val {state.best_val_target_psnr:.2f} dB at step {state.best_step} of {state.step}"
+    print(f"train {name}: {reached} (ended by {state.stopped})")
 
 
 def learn(
