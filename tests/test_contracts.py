@@ -6,7 +6,7 @@ from xraydenoise import contracts
 
 
 def track(**changes):
-    row = {"image": "abcdef01", "patient": "p", "split": "train", "label": "clear", "offset": 0, "height": 8, "width": 8}
+    row = {"image": "abcdef01", "patient": "p", "split": "train", "teaches": True, "label": "clear", "offset": 0, "height": 8, "width": 8}
     return pd.DataFrame([row, row | {"image": "abcdef02", "label": None, "offset": 64} | changes])
 
 

@@ -215,3 +215,13 @@ def test_the_input_of_each_enhanced_picture_is_its_own_through_its_own_curve(tra
             for noise in (lambda clean: clean, lambda clean: clean**2):
                 found = pictures.noisy(torch.tensor([number]), pictures.whole(number), noise)[0, 0].numpy()
                 np.testing.assert_allclose(found, on_disk.noisy(rows[image], noise), atol=1e-5)
+
+
+def test_a_vetoed_label_teaches_nobody_and_chooses_nobody(tracks: Path) -> None:
+    folder = Path("artifacts/tracks/enhanced")
+    manifest = contracts.read(folder / "manifest.parquet", contracts.Track)
+    vetoed = ["enhanced0001", "enhanced0007"]  # one of train, one of val
+    contracts.write(manifest.assign(teaches=~manifest["image"].isin(vetoed)), folder / "manifest.parquet", contracts.Track)
+    learnt, val = train.pictures(folder, torch.device("cpu"), [])
+    assert sorted(learnt.images) == ["enhanced0000", "enhanced0002", "enhanced0003", "enhanced0004", "enhanced0005"]
+    assert sorted(val.images) == ["enhanced0006", "enhanced0008", "enhanced0009"]

@@ -84,7 +84,8 @@ class Drawn:
 
     def __init__(self, protocol: protocols.Protocol, letter: str, folder: Path, seed: int, split: str) -> None:
         self.track = tracks.Track(folder, protocol.position)
-        self.rows = self.track.rows[self.track.rows["split"] == split].sort_values("image", ignore_index=True)
+        rows = self.track.rows.query("teaches")  # a vetoed label judges nothing either
+        self.rows = rows[rows["split"] == split].sort_values("image", ignore_index=True)
         self.protocol, self.letter, self.seed = protocol, letter, seed
         self.targets = [self.track.target(row) for row in self.rows.to_dict("records")]
 

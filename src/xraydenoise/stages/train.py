@@ -108,7 +108,9 @@ def pictures(
 ) -> tuple[batches.Pictures, batches.Pictures]:
     """The training and the val pictures in the folder of a track; those of val in an order that takes every patient once before a second
     time. `position` is where noise joins on track enhanced; None is where params.yaml had it."""
-    manifest = splits.by_turns(contracts.read(track / "manifest.parquet", contracts.Track), ["image"]).reset_index(drop=True)
+    manifest = splits.by_turns(contracts.read(track / "manifest.parquet", contracts.Track).query("teaches"), ["image"]).reset_index(
+        drop=True
+    )
     regions = tracks.regions(track, manifest["image"], position)
     names = ["targets"] if regions is None else ["targets", "linear", "plain"]
     stores = {name: store.resident(store.open_store(track / f"{name}.npy"), device) for name in names}
