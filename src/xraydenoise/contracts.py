@@ -333,7 +333,7 @@ class ProtocolTable(Table):
 
 def pictures(images: pd.Series) -> pd.Series:
     """The pictures that images are of: an enhanced region's id is `<picture>-<preset>`, other ids are returned as they are."""
-    return images.str.partition("-")[0]
+    return images.str.replace(r"-\d+$", "", regex=True)
 
 
 def write(frame: pd.DataFrame, path: Path, schema: type[Table]) -> None:

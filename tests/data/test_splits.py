@@ -78,11 +78,6 @@ def test_an_identity_names_a_set_whatever_its_order() -> None:
     assert splits.identity(["ab"]) != splits.identity(["a", "b"])
 
 
-def test_regions_of_one_picture_are_of_that_picture_whatever_the_preset_and_other_ids_are_their_own() -> None:
-    ids = pd.Series(["0a1b2c3d-7", "0a1b2c3d-12", "4e5f6a7b", "plain-picture"])
-    assert list(splits.pictures(ids)) == ["0a1b2c3d", "0a1b2c3d", "4e5f6a7b", "plain-picture"]
-
-
 def test_patients_who_share_pictures_become_one_group_named_by_the_first() -> None:
     group = splits.join([("d", "c"), ("b", "c"), ("x", "y"), ("z", "z")])
     assert group == {"b": "b", "c": "b", "d": "b", "x": "x", "y": "x", "z": "z"}

@@ -76,11 +76,6 @@ def join(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {patient: root(patient) for patient in parent}
 
 
-def pictures(images: pd.Series) -> pd.Series:
-    """The pictures that image ids (N,) are of: an enhanced region is `<picture>-<preset>`; other ids are returned as they are."""
-    return images.str.replace(r"-\d+$", "", regex=True)
-
-
 def identity(images: Iterable[str]) -> str:
     """32 hex digits that name a set of pictures by their ids: two runs whose test sets have the same identity scored the same pictures."""
     return hashlib.sha256("\n".join(sorted(images)).encode()).hexdigest()[:32]

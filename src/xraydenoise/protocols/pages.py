@@ -6,8 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from xraydenoise import protocols, tables
-from xraydenoise.data import splits
+from xraydenoise import contracts, protocols, tables
 from xraydenoise.evaluation import ranking
 from xraydenoise.evaluation.report import Chapter, Section
 from xraydenoise.protocols import Learner, Protocol
@@ -33,7 +32,7 @@ def page(
     """
     trained = pd.DataFrame([networks(protocols.method(name, learner), learner, told[name]) for name, learner in learners.items()])
     small = sum(shape.startswith("small") for shape in trained["shape"])
-    parents = splits.pictures(rows["image"])
+    parents = contracts.pictures(rows["image"])
     sources = ", ".join(f"{count} of {source}" for source, count in images.set_index("image").loc[parents].groupby("source").size().items())
     size = f"{protocol.size}x{protocol.size} px" if protocol.size else "regions as the track has them"
     alone = [protocols.method(name, learners[name]) for name, facts in told.items() if facts["alone"]]

@@ -9,7 +9,6 @@ import pandas as pd
 import torch
 
 from xraydenoise import contracts, models
-from xraydenoise.data import splits
 from xraydenoise.evaluation import significance
 from xraydenoise.evaluation.audits import audits
 from xraydenoise.evaluation.gate import Contender, decide
@@ -50,7 +49,7 @@ def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> 
     rival = None
     if standing:
         images = track.rows["image"]
-        knows = None if standing.learnt_from is None else images[splits.pictures(images).isin(standing.learnt_from)].nunique()
+        knows = None if standing.learnt_from is None else images[contracts.pictures(images).isin(standing.learnt_from)].nunique()
         rival = Contender(CHAMPION, standing.digest, knows)
         if standing.digest != digest and knows == 0:
             try:
