@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from xraydenoise import contracts, protocols
-from xraydenoise.data import store
+from xraydenoise.data import splits, store
 from xraydenoise.evaluation import metrics
 from xraydenoise.noise import Noise, draw_seed
 from xraydenoise.params import Params
@@ -48,7 +48,8 @@ def run(params: Params, name: str) -> None:
     contracts.write(pd.concat(scores, ignore_index=True), out / "scores.parquet", contracts.ProtocolScores)
     rows = contracts.read(track / "manifest.parquet", contracts.Track).query("split == 'train'")
     facts: dict[str, object] = {"network": learner.network.model_dump(mode="json"), "objective": learner.objective.model_dump(mode="json")}
-    facts |= {"plan": learner.plan(params.train).model_dump(mode="json"), "pictures": len(rows), "patients": rows["patient"].nunique()}
+    facts |= {"plan": learner.plan(params.train).model_dump(mode="json"), "images": len(rows)}
+    facts |= {"pictures": splits.pictures(rows["image"]).nunique(), "patients": rows["patient"].nunique()}
     facts |= {"networks": networks, "alone": learner.objective.needs_classifier and judge is None}  # alone: no labels to classify
     (out / "config.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     shutil.rmtree(work)
