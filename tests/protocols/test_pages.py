@@ -56,6 +56,15 @@ def test_regions_of_one_picture_with_several_presets_are_no_pictures_of_their_ow
 def test_what_is_trained_as_published_says_so() -> None:
     row = made("full", "c").sections[0].table.set_index("method").loc["autoencoder"]
     assert (row["trained by"], row["batch"], row["objective"]) == ("as published", "64 of 128x128 px", "mse")
+    (trained,) = made("full", "b").sections[0].table["trained by"]
+    assert trained == "as published, steps ours"  # the authors' number of pictures is not known
+
+
+def test_the_page_of_system_e_says_what_of_a_published_training_is_assumed_and_what_is_not_known() -> None:
+    table = made("full", "e").sections[0].table.set_index("method")
+    assert "our assumption: a constant rate, and 5,216 pictures" in table.loc["vae", "trained by, published"]
+    assert table.loc["skip_autoencoder", "trained by, published"] == "not known here"
+    assert table.loc["skip_autoencoder", "trained by"].startswith("AdamW 0.0003")
 
 
 @pytest.mark.parametrize(

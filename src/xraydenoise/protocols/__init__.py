@@ -55,7 +55,7 @@ class Learner(Recipe):
         training = published.training
         if self.learning_rate is not None:
             raise ValueError(f"learning_rate: published is {training.learning_rate:g}; leave it out, or leave recipe out")
-        if training.objective not in (None, self.objective.kind):
+        if training.objective != self.objective.kind:
             raise ValueError(f"objective: published is {training.objective}, found {self.objective.kind}; use it, or leave recipe out")
         if training.steps is None and self.steps is None:
             raise ValueError(f"steps: how many the authors took is not known ({published.told}); name them")
@@ -125,7 +125,7 @@ class Training:
     optimizer: Literal["adam", "rmsprop"]
     learning_rate: float
     batch: int  # pictures
-    objective: str | None  # None: not known
+    objective: str
     steps: int | None  # updates; epochs are of the authors' number of pictures, whatever is at hand here. None: that number is not known
 
     def plan(self, steps: int, patch: int) -> Plan:

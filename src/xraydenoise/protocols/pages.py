@@ -75,7 +75,7 @@ def networks(method: str, learner: Learner, told: Mapping[str, Any]) -> dict[str
         "objective": learner.objective.kind,
         "steps": f"{steps[0]:,}" if len(steps) == 1 else f"{steps[0]:,} to {steps[-1]:,}",
         "batch": f"{plan.batch} of {plan.patch}x{plan.patch} px",
-        "trained by": "as published" if learner.recipe else plan.told(),
+        "trained by": plan.told() if learner.recipe is None else "as published, steps ours" if learner.steps else "as published",
         "trained by, published": known.told if known else "not known here",
     }
 
