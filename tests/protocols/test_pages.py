@@ -71,6 +71,7 @@ def test_the_page_of_system_e_says_what_of_a_published_training_is_assumed_and_w
     ("network", "told"),
     [
         ({"kind": "dncnn", "channels": 64, "depth": 17, "unshuffle": 1, "batch_norm": True}, "published"),
+        ({"kind": "dncnn", "channels": 64, "depth": 20, "unshuffle": 1, "batch_norm": True}, "published"),  # the blind one
         ({"kind": "dncnn", "channels": 48, "depth": 17, "unshuffle": 1, "batch_norm": True}, "small: channels 48 for 64"),
         ({"kind": "rdn", "channels": 64, "blocks": 16, "layers": 8, "growth": 64, "unshuffle": 2}, "changed: unshuffle 2 for 1"),
         ({"kind": "autoencoder", "channels": [32, 16]}, "small: channels 32, 16 for 64, 32"),
@@ -80,6 +81,12 @@ def test_the_page_of_system_e_says_what_of_a_published_training_is_assumed_and_w
 )  # fmt: skip
 def test_a_shape_is_published_small_or_changed_and_names_what_differs(network: dict[str, Any], told: str) -> None:
     assert protocols.compared(models.KNOWN(network))[0] == told
+
+
+def test_a_published_number_of_parameters_that_is_rounded_or_uncertain_says_so() -> None:
+    told = made("full", "d").sections[0].table.set_index("method")["published"]
+    assert (told["ding_liu"], told["rdn"], told["dncnn"]) == ("about 1.03 million", "about 22 million", "")
+    assert told["gondara"] == "not known; its numbers of filters are uncertain"
 
 
 def test_every_network_of_the_full_profile_has_a_published_shape_or_one_that_names_what_was_changed() -> None:

@@ -30,19 +30,19 @@ PROTOCOL = Protocol(
     metrics={"PSNR, dB": Metric(metrics.psnr), "SSIM": Metric(metrics.ssim)},
     networks={
         "dense_autoencoder": Published(
-            TOLD, [(SHAPE | {"side": 64, "code": 150}, 2_525_719)], Training("rmsprop", 0.0001, 32, "bce", STEPS)
+            TOLD, [(SHAPE | {"side": 64, "code": 150}, "2,525,719")], Training("rmsprop", 0.0001, 32, "bce", STEPS)
         ),
         "vae": Published(
             TOLD,
             [
-                (SHAPE | {"side": side, "code": code}, 1_600_613 if (side, code) == (64, 50) else None)
+                (SHAPE | {"side": side, "code": code}, "1,600,613" if (side, code) == (64, 50) else "")
                 for side in (64, 128)
                 for code in (10, 40, 50)
             ],
             Training("rmsprop", 0.0001, 32, "elbo", STEPS),
         ),
-        "skip_autoencoder": Published("not known here", [({"channels": (64, 64, 128, 256, 518), "last": 64}, 12_634_631)]),
-        "red_net": Published("not known here", [({"channels": 64, "depth": depth, "unshuffle": 1}, None) for depth in (10, 20, 30)]),
+        "skip_autoencoder": Published("not known here", [({"channels": (64, 64, 128, 256, 518), "last": 64}, "12,634,631")]),
+        "red_net": Published("not known here", [({"channels": 64, "depth": depth, "unshuffle": 1}, "") for depth in (10, 20, 30)]),
     },
     note="The original wraps noisy pixels modulo 256; here they are clipped.",
 )

@@ -70,7 +70,7 @@ def networks(method: str, learner: Learner, told: Mapping[str, Any]) -> dict[str
         "shape": shape,
         "networks": str(len(outcomes)),
         "parameters of one": f"{outcomes[0]['parameters']:,}",
-        "published": f"{parameters:,}" if parameters else "",
+        "published": parameters,
         "learnt from": amount(told["images"], told["pictures"], told["patients"]),
         "objective": learner.objective.kind,
         "steps": f"{steps[0]:,}" if len(steps) == 1 else f"{steps[0]:,} to {steps[-1]:,}",
