@@ -203,7 +203,7 @@ def describe(root: Path) -> None:
     (protocols / "c.md").write_text("# Protocol C\n")
     table = report.Section("SSIM", "", pd.DataFrame({"method": ["autoencoder"], "f.1": ["0.8200 (0.8825)"]}))
     trained = report.Section("What was trained", "", pd.DataFrame({"method": ["autoencoder"], "shape": ["published"]}))
-    report.save([report.Chapter("Protocol C", ["Ran on 2 test images."], [trained, table])], protocols / "pages.json")
+    report.save([report.Chapter("Protocol C", ["Tested on 2 pictures."], [trained, table])], protocols / "pages.json")
 
 
 def small_params(**sections: object) -> params.Params:

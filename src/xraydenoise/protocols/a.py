@@ -83,7 +83,7 @@ PROTOCOL = Protocol(
     networks={
         "eudncnn": Published(
             "Adam 0.001, a tenth of it every 7 epochs, batch 8, best at epoch 13; of how many pictures is not known",
-            [({"channels": 32, "depth": 8}, 151_326)],
+            [({"channels": 32, "depth": 8}, "151,326")],
         )
     },
     published=against([("eudncnn", "system_a", "own PSNR, dB", 21.33), ("eudncnn", "system_a", "own SSIM", 0.9483)]),

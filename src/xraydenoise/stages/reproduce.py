@@ -48,7 +48,8 @@ def run(params: Params, name: str) -> None:
     contracts.write(pd.concat(scores, ignore_index=True), out / "scores.parquet", contracts.ProtocolScores)
     rows = contracts.read(track / "manifest.parquet", contracts.Track).query("split == 'train'")
     facts: dict[str, object] = {"network": learner.network.model_dump(mode="json"), "objective": learner.objective.model_dump(mode="json")}
-    facts |= {"plan": learner.plan(params.train).model_dump(mode="json"), "pictures": len(rows), "patients": rows["patient"].nunique()}
+    facts |= {"plan": learner.plan(params.train).model_dump(mode="json"), "images": len(rows)}
+    facts |= {"pictures": contracts.pictures(rows["image"]).nunique(), "patients": rows["patient"].nunique()}
     facts |= {"networks": networks, "alone": learner.objective.needs_classifier and judge is None}  # alone: no labels to classify
     (out / "config.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     shutil.rmtree(work)
