@@ -46,7 +46,7 @@ def run(params: Params, name: str) -> None:
         denoise = scoring.denoiser(state.averaged, device)
         scores += [test.score(method, condition, denoise) for condition in conditions]
     contracts.write(pd.concat(scores, ignore_index=True), out / "scores.parquet", contracts.ProtocolScores)
-    rows = contracts.read(track / "manifest.parquet", contracts.Track).query("split == 'train'")
+    rows = contracts.read(track / "manifest.parquet", contracts.Track).query("split == 'train' and teaches")
     facts: dict[str, object] = {"network": learner.network.model_dump(mode="json"), "objective": learner.objective.model_dump(mode="json")}
     facts |= {"plan": learner.plan(params.train).model_dump(mode="json"), "images": len(rows)}
     facts |= {"pictures": contracts.pictures(rows["image"]).nunique(), "patients": rows["patient"].nunique()}
