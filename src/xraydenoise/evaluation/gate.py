@@ -5,8 +5,8 @@ are two products, so each track that `gate.tracks` names has a candidate, a verd
 against the median filter on its own pictures.
 
 By default that is `noise` alone, since its models learn from the truth and all test pictures judge them, under several noises. Those of
-`enhanced` learn from labels that a network made, and are judged against the enhancement of the plain picture on a few regions, with the
-presets that params name and one noise: such a champion has been shown to hold for less.
+`enhanced` learn from labels that a network made, and are judged against the enhancement of the plain picture on a few regions,
+presets and noises: such a champion has been shown to hold for less.
 """
 
 import math

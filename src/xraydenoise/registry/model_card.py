@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from xraydenoise.evaluation.ranking import ALL
+from xraydenoise.evaluation.ranking import ALL, count
+from xraydenoise.evaluation.statistics import FEW
 from xraydenoise.evaluation.verdict import Verdict
 from xraydenoise.registry import runs
 from xraydenoise.registry.runs import Method
@@ -33,7 +34,7 @@ ALONE = """\
 A champion serves one track: `models:/NAME@champion` denoises KIND and is compared with the champion of that track alone. By default
 (`gate.tracks: [noise]`) only the best model of track `noise` may become champion: it learnt from the truth, and all test pictures judge
 it, under several noises. Models of track `enhanced` learn from labels that a network made, and are judged against the same enhancement
-of the plain picture on a few regions, with the presets that params name and one noise.
+of the plain picture on a few regions, presets and noises.
 """
 LIMITS = (
     "The noise is made, and drawn onto pictures that hold some of their own. How it does on a detector's own noise was not measured.",
@@ -46,7 +47,7 @@ LIMITS = (
 def model_card(name: str, method: Method, ranking: pd.DataFrame, verdict: Verdict, data: Mapping[str, Any], test_set: str) -> str:
     """The card of what is registered as `name`, Markdown.
 
-    `ranking` is contracts.Ranking, `data` the dataset card, `test_set` the identity of the test pictures. It says what the model is, so it
+    `ranking` is contracts.Ranking, `data` the dataset card, `test_set` the identity of the test images of its track. It says what the model is, so it
     is the same whether it was promoted or not. Raises ValueError where it was not scored on test.
     """
     rows = ranking[(ranking["split"] == "test") & (ranking["track"] == method.track) & (ranking["method"] == method.name)]
@@ -60,7 +61,8 @@ def model_card(name: str, method: Method, ranking: pd.DataFrame, verdict: Verdic
     recipe = pd.DataFrame([(key, str(value)) for key, value in runs.flatten(method.params)], columns=["parameter", "value"])
     digest = runs.identity(method.folder)
     known = f"{data['pictures']} pictures of {data['patients']} patients, identity `{data['identity']}`"
-    tested = f"{rows['images'].max()} pictures of {rows['patients'].max()} patients, test set `{test_set}`"
+    images, patients = int(rows["images"].max()), int(rows["patients"].max())
+    unit = "patient" if patients >= FEW else "picture, as patients are few"
     parts = [
         f"# Model card: {method.name}",
         WARNING,
@@ -68,7 +70,8 @@ def model_card(name: str, method: Method, ranking: pd.DataFrame, verdict: Verdic
         f"## Use\n{USE.rstrip().replace('NAME', name)}\n\n{ALONE.rstrip().replace('NAME', name).replace('KIND', SERVES[method.track])}",
         f"## Data\n\n{known}. It learnt from the training patients, was chosen on val and scored on test; no patient and no picture stands "
         f"in two of them.\n\n{_datasets(data)}",
-        f"## Scores on test\n\nMeans over {tested}; gains over the median filter with their interval by patient.\n\n{_scores(rows)}",
+        f"## Scores on test\n\nMeans over {count(images, patients)}, test set `{test_set}`; gains over the median filter with their "
+        f"interval by {unit}.\n\n{_scores(rows)}",
         f"## Audits\n\n{markdown(found)}",
         "## Limits\n\n" + "\n".join(f"- {limit}" for limit in (*LIMITS, *verdict.warnings)),
         f"## Recipe\n\n{markdown(recipe)}",

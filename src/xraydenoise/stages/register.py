@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from xraydenoise import contracts
+from xraydenoise.data import splits
 from xraydenoise.evaluation import ranking
 from xraydenoise.evaluation.verdict import Verdict
 from xraydenoise.params import Params
@@ -62,7 +63,6 @@ def run(params: Params) -> None:
     """Write artifacts/register, mlruns/registered.json and MLflow's store; print the verdicts and what to type next."""
     ranked = contracts.read(Path("artifacts/compare/ranking.parquet"), contracts.Ranking)
     known = methods(params)
-    test_set = json.loads((INGEST / "leakage.json").read_text(encoding="utf-8"))["splits"]["test"]["identity"]
     data = json.loads((INGEST / "card.json").read_text(encoding="utf-8"))
     tracks = [track for track in contracts.TRACKS if track in params.gate.tracks]  # noise first, in whatever order params name them
     best = [ranking.choose(ranked, params.models, track) for track in tracks]
@@ -73,7 +73,7 @@ def run(params: Params) -> None:
         weighed = [
             one._replace(verdict=rollback.vetoed(opened, one.name, runs.identity(one.method.folder), one.verdict)) for one in weighed
         ]
-        cards = [model_card(one.name, one.method, ranked, one.verdict, data, test_set) for one in weighed]
+        cards = [model_card(one.name, one.method, ranked, one.verdict, data, test_set(one.method.track)) for one in weighed]
         shutil.rmtree(runs.REGISTERED, ignore_errors=True)
         for track in contracts.TRACKS:
             runs.decided(track).mkdir(parents=True)
@@ -84,15 +84,24 @@ def run(params: Params) -> None:
         mirror.everything(opened, known, shown(known), [one.verdict for one in weighed], shared(params))
         for one, card in zip(weighed, cards, strict=True):
             track = one.method.track
-            learnt = contracts.read(Path("artifacts/tracks", track, "manifest.parquet"), contracts.Track)
-            seen = set(contracts.pictures(learnt.loc[learnt["split"] != "test", "image"]))
-            registered = champion.register(opened, one.name, one.method, one.verdict, one.standing, test_set, seen, card)
+            seen = set(contracts.pictures(pictures(track).query("split != 'test' and teaches")["image"]))
+            registered = champion.register(opened, one.name, one.method, one.verdict, one.standing, test_set(track), seen, card)
             files(track).record.write_text(json.dumps(registered, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     for one in weighed:
         uri = f"models:/{one.name}@{one.verdict.alias}"
         print(one.verdict.table())
         print(f"registered {one.method.name}, chosen on val, as {uri}")
         print(f"load it: mlflow.set_tracking_uri({opened.uri!r}); mlflow.pyfunc.load_model({uri!r}).predict(array); look at it: `make ui`")
+
+
+def pictures(track: str) -> pd.DataFrame:
+    """contracts.Track."""
+    return contracts.read(Path("artifacts/tracks", track, "manifest.parquet"), contracts.Track)
+
+
+def test_set(track: str) -> str:
+    """The identity of the test images of a track: on track noise that of ingest, on track enhanced that of its regions."""
+    return splits.identity(pictures(track).query("split == 'test'")["image"])
 
 
 def weigh(params: Params, method: runs.Method) -> Weighed:
