@@ -173,7 +173,7 @@ def describe(root: Path) -> None:
     """The manifest, the proof and the card of ingest; the audit of labels; a published comparison."""
     frame = contracts.read(root / "artifacts/tracks/noise/manifest.parquet", contracts.Track)
     native = {"native_height": frame["height"], "native_width": frame["width"], "spacing": np.nan, "bits": 16}
-    frame = frame.assign(
+    frame = frame.drop(columns="teaches").assign(
         burned_in=False,
         dicom_patient=None,
         dicom_study=None,

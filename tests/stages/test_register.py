@@ -9,6 +9,7 @@ import pytest
 
 from xraydenoise import contracts
 from xraydenoise.__main__ import main
+from xraydenoise.data import splits
 from xraydenoise.params import Params
 from xraydenoise.registry import champion, rollback, runs, store, versions
 from xraydenoise.stages import evaluate, gate, register, sync
@@ -92,6 +93,8 @@ def test_the_standing_champion_is_scored_again_on_the_same_pictures_and_stays_un
 def rewrite(track: str, column: str, values: Callable[[pd.Series], pd.Series]) -> None:
     """Change a column of every table that names images of a track."""
     tables = {f"tracks/{track}/manifest": contracts.Track, f"degrade/{track}/manifest": contracts.Degraded}
+    if track == "enhanced":
+        tables[f"tracks/{track}/regions"] = contracts.Regions
     for method in Path("artifacts/evaluate").iterdir():
         tables |= {f"evaluate/{method.name}/scores": contracts.Scores, f"evaluate/{method.name}/pictures": contracts.Pictures}
     for name, schema in tables.items():
@@ -268,12 +271,16 @@ def test_each_track_that_the_gate_names_has_a_candidate_a_verdict_and_a_register
     assert (aliases(), aliases("xraydenoise_enhanced")) == ({"champion": "1"}, {"challenger": "1"})
     assert [verdict(track)["candidate"] for track in ("noise", "enhanced")] == [MODEL, OTHER]
     assert {check["condition"] for check in verdict()["checks"]} == {"", "gaussian_05", "gaussian_20"}
-    assert {check["condition"] for check in verdict("enhanced")["checks"]} == {"", "system_a"}
-    assert f"{OTHER} against the median filter in system_a: PSNR" in verdict("enhanced")["reasons"][0]
+    assert {check["condition"] for check in verdict("enhanced")["checks"]} == {"", "quantum_1000"}
+    assert f"{OTHER} against the median filter in quantum_1000: PSNR" in verdict("enhanced")["reasons"][0]
     record = register.record("enhanced")
     assert (record["name"], record["alias"], record["model"], record["track"]) == ("xraydenoise_enhanced", "challenger", OTHER, "enhanced")
     assert register.record("noise")["model"] == MODEL
     card = register.files("enhanced").card.read_text()
+    regions = contracts.read(Path("artifacts/tracks/enhanced/manifest.parquet"), contracts.Track)
+    identity = splits.identity(regions.loc[regions["split"] == "test", "image"])
+    assert record["test_set"] == identity != register.record("noise")["test_set"]
+    assert f"Means over 12 test images of 6 patients, test set `{identity}`" in card
     assert "`models:/xraydenoise_enhanced@champion` denoises radiographs that one of the presets" in card
     with store.opened("xraydenoise") as opened:
         assert opened.client.get_model_version("xraydenoise_enhanced", "1").tags["track"] == "enhanced"
