@@ -70,6 +70,23 @@ def test_a_network_that_had_ended_before_a_kill_is_not_trained_again(short: para
     assert steps == []
 
 
+def test_a_network_is_trained_again_where_its_protocol_has_changed(
+    short: params.Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [path.name for path in protocols.code("c")] == ["__init__.py", "c.py"]
+    with monkeypatch.context() as patch:
+        patch.setattr(reproduce.shutil, "rmtree", lambda *_, **__: None)  # the run dies before it clears its work
+        reproduce.run(short, "c_one")
+    common, own = protocols.code("c")
+    changed = tmp_path / "c.py"
+    changed.write_text(own.read_text() + "# since the kill\n")
+    monkeypatch.setattr(protocols, "code", lambda _: [common, changed])
+    taken = []
+    monkeypatch.setattr(train.checkpoints, "restore", lambda *found, restore=train.checkpoints.restore: taken.append(restore(*found)))
+    reproduce.run(short, "c_one")
+    assert taken == [False]
+
+
 def test_pictures_become_whole_squares_by_area(tracks: Path) -> None:
     protocol = protocols.load("b")
     folder = reproduce.pictures(protocol, Path("work/squares"))

@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
@@ -174,6 +175,11 @@ def load(letter: str) -> Protocol:
     """The protocol of that file."""
     protocol: Protocol = importlib.import_module(f"xraydenoise.protocols.{letter}").PROTOCOL
     return protocol
+
+
+def code(letter: str) -> list[Path]:
+    """The files that decide what the protocol of that letter is, where its noise joins among it."""
+    return [Path(__file__), Path(__file__).with_name(f"{letter}.py")]
 
 
 def published(kind: str) -> Published | None:

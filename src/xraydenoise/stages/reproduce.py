@@ -39,7 +39,7 @@ def run(params: Params, name: str) -> None:
         mixture = [protocol.conditions[condition] for condition in conditions]
         folder = work / network_name
         folder.mkdir(parents=True, exist_ok=True)
-        digest = train.recipe(params, learner, mixture, device, track)
+        digest = train.recipe(params, learner, mixture, device, track, protocols.code(learner.protocol))
         state, _ = train.learn(params, f"{name}, {network_name}", learner, mixture, learnt, val, judge, folder, digest)
         networks[network_name] = train.outcome(state, device)
         state.averaged.load_state_dict(state.best)

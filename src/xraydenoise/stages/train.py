@@ -148,12 +148,19 @@ def enhanced(regions: pd.DataFrame, stores: dict[str, torch.Tensor]) -> batches.
     )
 
 
-def recipe(params: Params, model: Recipe, mixture: Sequence[noise.Noise], device: torch.device, track: Path) -> str:
-    """Digest of all that a step depends on: entries of params.yaml, the bytes of the folder `track`, the code, torch."""
+def recipe(
+    params: Params, model: Recipe, mixture: Sequence[noise.Noise], device: torch.device, track: Path, more: Sequence[Path] = ()
+) -> str:
+    """Digest of all that a step depends on: entries of params.yaml, the bytes of the folder `track`, the code and that in `more`, torch."""
     parts = [params.machine, params.train, model, model.plan(params.train), *mixture]
     entries = [part.model_dump(mode="json") for part in parts]
     digest = hashlib.sha256(json.dumps([params.seed, entries, device.type, torch.__version__], sort_keys=True).encode())
-    for path in [*code(model), *sorted(track.iterdir()), *(sorted(CLASSIFIER.iterdir()) if model.objective.needs_classifier else [])]:
+    for path in [
+        *code(model),
+        *more,
+        *sorted(track.iterdir()),
+        *(sorted(CLASSIFIER.iterdir()) if model.objective.needs_classifier else []),
+    ]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
