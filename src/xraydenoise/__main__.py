@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--port", type=int, default=5000)
     commands.add_parser("verdict", help="what the gate decided, and why; 0 if the chosen model of each track is champion, else 2")
     rollback = commands.add_parser("rollback", help="make the champion before this one champion again")
-    rollback.add_argument("--model", help="a registered model: that of registry.name unless said, or with _enhanced behind it")
+    rollback.add_argument("--model", help="the registered model (default: registry.name; <registry.name>_enhanced for track enhanced)")
     rollback.add_argument("--reason", required=True, help="why, for the audit tags in MLflow")
     for stage, text in STAGES.items():
         command = commands.add_parser(stage, help=text, description=text)

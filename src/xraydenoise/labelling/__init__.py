@@ -48,7 +48,7 @@ class Labeller:
         self.network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        """float32 (H, W) in [0, 1] -> the same size; it may overshoot [0, 1] a little, or be NaN: `audit.examine` tells."""
+        """float32 (H, W) in [0, 1] -> the same size; it may overshoot [0, 1] a little, or be NaN: `audit.refuse` tells."""
         return tiles.same_size(self.network, pixels, self.config.tile, self.config.overlap, self.precision)
 
     def key(self, pixels: np.ndarray) -> str:

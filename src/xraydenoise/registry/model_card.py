@@ -47,8 +47,8 @@ LIMITS = (
 def model_card(name: str, method: Method, ranking: pd.DataFrame, verdict: Verdict, data: Mapping[str, Any], test_set: str) -> str:
     """The card of what is registered as `name`, Markdown.
 
-    `ranking` is contracts.Ranking, `data` the dataset card, `test_set` the identity of the test images of its track. It says what the model is, so it
-    is the same whether it was promoted or not. Raises ValueError where it was not scored on test.
+    `ranking` is contracts.Ranking, `data` the dataset card, `test_set` the identity of the test images of its track. It
+    says what the model is, so it is the same whether it was promoted or not. Raises ValueError where it was not scored on test.
     """
     rows = ranking[(ranking["split"] == "test") & (ranking["track"] == method.track) & (ranking["method"] == method.name)]
     if rows.empty:

@@ -161,7 +161,10 @@ def audit(content: Content, uris: dict[int, tuple[str, str]]) -> str:
     if content.audit.empty:
         return "<p>No label was made.</p>"
     vetoed = content.audit["vetoed"].astype(bool)
-    parts = [f"<p><strong>{vetoed.sum()} of {len(vetoed)} labels ({vetoed.mean():.1%}) were vetoed</strong> and kept out of training.</p>"]
+    parts = [
+        f"<p><strong>{vetoed.sum()} of {len(vetoed)} labels ({vetoed.mean():.1%}) were vetoed</strong>: no model learns from them or is "
+        "chosen by them; test keeps their pictures, whose truth is known.</p>"
+    ]
     figures = ""
     for place, pair in uris.items():
         told = content.worst_labels[place]
