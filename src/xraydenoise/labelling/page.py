@@ -28,8 +28,8 @@ def readable(table: pd.DataFrame, limits: Limits, picture: str) -> str:
         "",
         f"- `shift`: mean of the label less mean of the input, fraction of full scale; vetoed beyond {limits.shift:g} either way.",
         f"- `detail`: mean magnitude of detail finer than 1.5 px, label over input; vetoed above {limits.detail:g}. Below 1 the network "
-        "took noise or detail away, above 1 it sharpened or invented. The authors' labels have .47 to .88, but as standard deviations, which "
-        "strong edges raise.",
+        "took noise or detail away, above 1 it sharpened or invented. The authors' labels have .47 to .88, but as standard "
+        "deviations, which strong edges raise.",
         f"- `survival`: share of its contrast that a disc of radius {RADIUS} px and contrast {CONTRAST:g} keeps, put into the smoothest "
         f"place of what the network sees, so one number per plain picture; 1 is kept, 0 wiped out; vetoed outside {least:g} to {most:g}. "
         f"Empty where there is no such place: {int(table['survival'].isna().sum())} of {len(table)}.",
