@@ -24,7 +24,7 @@ LEFT_OUT = {  # imported by stages and not among their deps; what these import b
     "kinds": "finds the file that an entry's kind names; that file is among the deps",
     "leash": "ends a process whose parent has died; no result depends on it",
     "progress": "prints lines; no result depends on it",
-    "enhancement": "an edit reruns enhance and label, which make track enhanced; who reads the track depends on that, and track noise does not",
+    "enhancement": "an edit reruns enhance and label, which make track enhanced; whoever reads that track depends on what they made",
 }
 KEPT = {"enhance": {"enhancement"}, "label": {"enhancement"}}  # what a stage does depend on all the same
 NAMED = {  # modules that no import names, since params.yaml does: of the entry that the stage runs for, or all of a room

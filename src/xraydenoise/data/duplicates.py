@@ -123,7 +123,7 @@ def _exact(signatures: np.ndarray, first: np.ndarray, second: np.ndarray) -> Ite
         chosen = slice(start, start + BLOCK)
         one, other = (np.asarray(signatures[index[chosen]], dtype=np.float64) for index in (first, second))
         parts = [(turned * other).reshape(len(other), 4, -1).sum(axis=2) for turned in (one, one[:, _transposed])]
-        cosines = np.hstack([part @ _signs.T for part in parts])  # (pairs, 8)
+        cosines = np.hstack([(part[:, None] * _signs).sum(axis=2) for part in parts])  # (pairs, 8); BLAS sums other sizes in another order
         best = np.abs(cosines).argmax(axis=1)
         for i, j, turn, cosine in zip(first[chosen], second[chosen], best, cosines[np.arange(len(best)), best], strict=True):
             yield Pair(int(i), int(j), abs(float(cosine)), (NEGATIVE if cosine < 0 else "") + TURNS[turn])

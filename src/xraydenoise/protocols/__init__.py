@@ -190,8 +190,9 @@ def compared(network: Network) -> tuple[str, int | None]:
     if known is None or not known.shapes:
         return "published shape not known", None
     found = network.model_dump()
-    differing = [({name: (found.get(name), value) for name, value in fields.items() if found.get(name) != value}, parameters)
-                 for fields, parameters in known.shapes]  # fmt: skip
+    differing = []
+    for shape, parameters in known.shapes:
+        differing.append(({name: (found.get(name), value) for name, value in shape.items() if found.get(name) != value}, parameters))
     fields, parameters = min(differing, key=lambda pair: len(pair[0]))
     if not fields:
         return "published", parameters

@@ -6,6 +6,8 @@ from xraydenoise.protocols import Metric, Protocol, Published, Training, noises
 STEPS = 100 * -(-5216 // 32)  # 100 epochs of the 5,216 pictures of chest-xray-pneumonia's train split, in batches of 32
 TOLD = f"RMSprop 0.0001, constant rate, batch 32, 100 epochs of 5,216 pictures: {STEPS:,} steps"
 
+SHAPE = {"channels": (32, 64), "kernel": 3}  # of the autoencoder and the variational autoencoder; kernel 4 mends it
+
 PROTOCOL = Protocol(
     title="E: autoencoders on 64x64 px, and training without clean targets",
     published_on="chest-xray-pneumonia (no figures were published that this project knows)",
@@ -25,15 +27,19 @@ PROTOCOL = Protocol(
     metrics={"PSNR, dB": Metric(metrics.psnr), "SSIM": Metric(metrics.ssim)},
     networks={
         "dense_autoencoder": Published(
-            TOLD, [({"side": 64, "channels": (32, 64), "code": 150}, 2_525_719)], Training("rmsprop", 0.0001, 32, "bce", STEPS)
+            TOLD, [(SHAPE | {"side": 64, "code": 150}, 2_525_719)], Training("rmsprop", 0.0001, 32, "bce", STEPS)
         ),
         "vae": Published(
             TOLD,
-            [({"side": 64, "channels": (32, 64), "code": code}, 1_600_613 if code == 50 else None) for code in (10, 40, 50)],
+            [
+                (SHAPE | {"side": side, "code": code}, 1_600_613 if (side, code) == (64, 50) else None)
+                for side in (64, 128)
+                for code in (10, 40, 50)
+            ],
             Training("rmsprop", 0.0001, 32, "elbo", STEPS),
         ),
         "skip_autoencoder": Published(
-            TOLD, [({"channels": (64, 64, 128, 256, 518)}, 12_634_631)], Training("rmsprop", 0.0001, 32, None, STEPS)
+            TOLD, [({"channels": (64, 64, 128, 256, 518), "last": 64}, 12_634_631)], Training("rmsprop", 0.0001, 32, None, STEPS)
         ),
         "red_net": Published("not known here", [({"channels": 64, "depth": depth, "unshuffle": 1}, None) for depth in (10, 20, 30)]),
     },
