@@ -73,7 +73,7 @@ class Block(nn.Module):
         self.b = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, hidden: Tensor) -> Tensor:  # (B, C, H, W) -> the same
-        changed: Tensor = hidden + self.b(F.relu(self.a(hidden)))
+        changed: Tensor = hidden + self.b(F.relu(self.a(hidden), inplace=True))
         return changed
 
 
