@@ -35,9 +35,9 @@ STAGES = {
     "sync": "mirror what there is into MLflow, also while a training runs",
 }
 DENOISE = (
-    "Takes the noise out of X-ray pictures: PNG and TIFF of 8 and 16 bit, BMP, JPEG (written as PNG) and .npy. Each comes out with the "
-    "same name, size and depth. A file that cannot be denoised is one line, and the others go on; the exit code is 0 if all went well, 2 "
-    "if some failed, 1 if none was tried. Not for diagnostic use."
+    "Takes the noise out of X-ray pictures: DICOM under any name, PNG and TIFF of 8 and 16 bit, BMP, JPEG (written as PNG) and .npy. Each "
+    "comes out with the same name, size and depth, DICOM as a derived image in a series of its own. A file that cannot be denoised is one "
+    "line, and the others go on; the exit code is 0 if all went well, 2 if some failed, 1 if none was tried. Not for diagnostic use."
 )
 NAMED = {"download": "DATASET", "degrade": "TRACK", "train": "MODEL", "evaluate": "MODEL", "baseline": "BASELINE", "reproduce": "ENTRY"}
 

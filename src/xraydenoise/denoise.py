@@ -28,6 +28,11 @@ class Denoiser:
         self.device = next(network.parameters()).device
         self._network = network
 
+    @property
+    def settings(self) -> str:
+        """All that a result depends on beside the pixels and the make of the device."""
+        return f"sha256 {self.digest}, {str(self.precision).removeprefix('torch.')}, strength {self.strength:g}"
+
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """The same picture or pictures without noise: the same type, the same shape.
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, GrayscaleSoftcopyPresentationStateStorage
 
 from xraydenoise import files
 from xraydenoise.__main__ import main
@@ -50,6 +52,20 @@ def test_a_bad_file_is_one_line_with_its_reason_and_the_others_go_on(scans: Path
     assert "scans/c.npy: 81 of 81 pixels are NaN or infinite" in err
     assert re.fullmatch(r"2 of 4 files denoised in .*, into out; 2 failed; 1 that hold no picture passed over\n", out)
     assert tree(Path("out")) == ["a.png", "deep/b.png"]
+
+
+def test_an_object_that_was_never_meant_to_hold_a_picture_is_said_and_is_no_failure(
+    scans: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = Dataset()
+    state.SOPClassUID, state.SOPInstanceUID = GrayscaleSoftcopyPresentationStateStorage, "1.2.3"
+    state.file_meta = FileMetaDataset()
+    state.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    state.save_as(scans / "PR0001", enforce_file_format=True)
+    assert main(["denoise", "scans", "--output", "out", *OPTIONS]) == 0
+    out, err = capsys.readouterr()
+    assert "scans/PR0001: no_picture: DICOM of class Grayscale Softcopy Presentation State Storage, which holds none\n" in err
+    assert re.fullmatch(r"2 of 3 files denoised in .*, into out; 1 that hold no picture passed over\n", out)
 
 
 def test_results_that_are_there_are_refused_before_anything_is_computed(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:

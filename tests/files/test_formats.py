@@ -1,13 +1,18 @@
+from io import BytesIO
 from pathlib import Path
 
 import cv2
+import data_store
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
 from xraydenoise.data.picture import Refused
 from xraydenoise.denoise import Denoiser
 from xraydenoise.files import formats
+
+RADIOGRAPH = Path(data_store.__file__).parent / "data" / "RG3_UNCR.dcm"  # lower leg, 10 bit, of pydicom-data
 
 
 def scaled(noisy: np.ndarray, kind: type[np.generic]) -> np.ndarray:
@@ -75,6 +80,21 @@ def test_an_array_becomes_one_of_the_same_type_and_shape(
     result = np.load(tmp_path / "result.npy")
     assert result.dtype == kind
     np.testing.assert_array_equal(result, denoise(pixels.astype(pixels.dtype.newbyteorder("="))))
+
+
+def test_a_dicom_file_under_any_name_becomes_a_derived_image_that_tells_the_weights(denoise: Denoiser, tmp_path: Path) -> None:
+    source = pydicom.dcmread(RADIOGRAPH)
+    source.PixelData = source.pixel_array[600:800, 600:800].tobytes()
+    source.Rows = source.Columns = 200
+    source.save_as(tmp_path / "IM0001")
+    content = formats.denoised(tmp_path / "IM0001", denoise)
+    assert content == formats.denoised(tmp_path / "IM0001", denoise)
+    result = pydicom.dcmread(BytesIO(content))
+    before = source.pixel_array
+    np.testing.assert_array_equal(result.pixel_array, np.rint(before - denoise.noise(before)).clip(0, 1023))
+    assert 0.5 < np.abs(result.pixel_array.astype(int) - before).max() < 100
+    assert "weights fast (sha256 b88480e3" in result.DerivationDescription
+    assert "Not for diagnostic use" in result.DerivationDescription
 
 
 @pytest.mark.parametrize(

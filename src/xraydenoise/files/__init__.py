@@ -32,7 +32,7 @@ def run(jobs: Sequence[Job], denoise: Denoiser) -> Outcome:
         except Refused as error:
             without = error.reason == NO_PICTURE
             empty, failed = empty + without, failed + (not without)
-            say(f"{job.source}: {error.detail if without else error}")
+            say(f"{job.source}: {error}")
         except (ValueError, OSError, RuntimeError, MemoryError) as error:
             failed += 1
             say(f"{job.source}: {' '.join(str(error).split()) or type(error).__name__}")

@@ -1,12 +1,14 @@
-"""One file's bytes -> those of the same file without noise: PNG, JPEG (as PNG), BMP, TIFF and .npy, told apart by their first bytes."""
+"""One file's bytes -> those of the same file without noise: DICOM, PNG, JPEG (as PNG), BMP, TIFF and .npy, told by their first bytes."""
 
+from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from xraydenoise.data import bmp, decode, jpeg, png, tiff
+from xraydenoise.data import bmp, decode, jpeg, magic, png, tiff
+from xraydenoise.data.dicom import derived
 from xraydenoise.data.picture import Refused, gray
 from xraydenoise.denoise import Denoiser
 
@@ -20,11 +22,13 @@ def denoised(path: Path, denoise: Denoiser) -> bytes:
     """The content of the file that `path` becomes: the same size and depth, in the same format unless that is JPEG.
 
     Gray that is stored as colour comes out as gray, and a TIFF whose white is zero as one whose black is. What a file holds beside its
-    pixels (EXIF, resolution) is left out.
+    pixels (EXIF, resolution) is left out, except of a DICOM file, which becomes a derived image.
     Raises Refused for a file that holds no gray picture, and ValueError for an array that `Denoiser` cannot take.
     """
     try:
         content = decode.content(path, MAX_MEGAPIXELS)
+        if magic.begins(content):
+            return derived.derived(content, MAX_MEGAPIXELS, denoise.noise, software(denoise))
         return _array(content, denoise) if content.startswith(NPY) else _raster(content, denoise)
     except Refused as error:
         if error.reason == "too_large":  # its detail names a parameter of the pipeline
@@ -32,12 +36,19 @@ def denoised(path: Path, denoise: Denoiser) -> bytes:
         raise
 
 
+def software(denoise: Denoiser) -> derived.Software:
+    """What a DICOM file says of how it was denoised."""
+    release = version("xraydenoise")
+    told = f"Noise taken away by xraydenoise {release}, weights {Path(denoise.name).name} ({denoise.settings}). Not for diagnostic use."
+    return derived.Software("xraydenoise", release, denoise.settings, told)
+
+
 def _raster(content: bytes, denoise: Denoiser) -> bytes:
     pixels, bits = decode.raster(content, MAX_MEGAPIXELS)
     if bits != 8 * pixels.dtype.itemsize:
         raise Refused("depth", f"{bits} bits that are packed; save it with 16")
     clean = denoise(gray(pixels, 1 if pixels.dtype.kind == "f" else 2**bits - 1))
-    suffix = next(suffix for magic, suffix in WRITTEN.items() if content.startswith(magic))
+    suffix = next(suffix for begin, suffix in WRITTEN.items() if content.startswith(begin))
     return cv2.imencode(suffix, clean)[1].tobytes()
 
 

@@ -37,13 +37,21 @@ def read(data: bytes, max_megapixels: float, voi: bool) -> Picture:
     Raises Refused, as `decode.decode` does.
     """
     try:
-        dataset = _dataset(data, max_megapixels)
-        _check(dataset, max_megapixels)
-        return _picture(dataset, voi)
+        return _picture(opened(data, max_megapixels), voi)
     except (Refused, MemoryError):
         raise
     except Exception as error:  # damaged files make pydicom raise nearly any class
         raise Refused("unreadable", f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+
+
+def opened(data: bytes, max_megapixels: float) -> Dataset:
+    """The header and the coded pixels of a file that holds a picture within the limit, which can be decoded.
+
+    Raises Refused for another, and nearly any class for a damaged one.
+    """
+    dataset = _dataset(data, max_megapixels)
+    _check(dataset, max_megapixels)
+    return dataset
 
 
 def _dataset(data: bytes, max_megapixels: float) -> Dataset:
