@@ -120,6 +120,40 @@ def test_padding_stays_and_no_other_pixel_becomes_padding(make_dicom) -> None:
     np.testing.assert_array_equal(result[0], [100] * 10 + [101] * 10 + [499] * 40)
 
 
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless, JPEG2000Lossless])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_the_frames_of_a_multi_frame_image_are_denoised_one_by_one(make_dicom, kind: type[np.integer], syntax: UID) -> None:
+    frames = np.random.default_rng(0).integers(1, 255, (3, 33, 41)).astype(kind)
+    path = make_dicom(np.zeros((33, 41), kind), bits=8 if kind == np.uint8 else 12, NumberOfFrames=3)
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData = frames.tobytes() + b"\0" * (frames.nbytes % 2)
+    if syntax.is_compressed:
+        dataset.compress(syntax, encoding_plugin="pydicom" if syntax == RLELossless else "pylibjpeg")  # GDCM's RLE encoder aborts here
+    dataset.save_as(path)
+    asked = []
+
+    def noise(values: np.ndarray, padding: np.ndarray | None) -> np.ndarray:
+        asked.append(values)
+        return one(values, padding)
+
+    result = made(path, noise)
+    np.testing.assert_array_equal(asked, frames)
+    np.testing.assert_array_equal(result.pixel_array, frames - 1)
+
+
+def test_overlays_in_the_bits_of_frames_stay_overlays_of_frames(make_dicom) -> None:
+    drawn = np.indices((2, 40, 60)).sum(axis=0) % 7 == 0
+    path = make_dicom(ramp(12, False), bits=12, NumberOfFrames=2)
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData = (ramp(12, False) | (drawn << 12).astype(np.uint16)).tobytes()
+    for element, vr, value in ((0x10, "US", 40), (0x11, "US", 60), (0x100, "US", 16), (0x102, "US", 12)):
+        dataset.add_new((0x6000, element), vr, value)
+    dataset.save_as(path)
+    result = made(path)
+    np.testing.assert_array_equal(result.pixel_array, np.stack([ramp(12, False) - 1] * 2))
+    np.testing.assert_array_equal(result.overlay_array(0x6000), drawn)
+
+
 @pytest.fixture
 def described(make_dicom) -> Path:
     return make_dicom(
@@ -212,7 +246,8 @@ def test_tables_of_a_big_endian_file_keep_their_values(make_dicom) -> None:
 @pytest.mark.parametrize(
     ("entries", "said"),
     [
-        ({"NumberOfFrames": 2}, "frames: has 2 frames"),
+        ({"NumberOfFrames": 2}, "truncated: 4800 bytes of pixels; 2 frames take 9600"),
+        ({"NumberOfFrames": 999999}, "too_large: "),
         ({"BitsStored": 10, "HighBit": 9}, "range: values 1 to 4095 leave the announced range 0 to 1023"),
         ({"Rows": 9999, "Columns": 999}, "too_large: "),
         ({"PixelData": b"\0\0"}, "unreadable: "),
