@@ -74,7 +74,7 @@ class Denoiser:
         with (
             torch.inference_mode(),
             torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-            torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16),
         ):
             return np.asarray(self._network(batch)[0, 0].float().cpu())
 

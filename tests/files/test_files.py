@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -52,6 +53,13 @@ def test_a_bad_file_is_one_line_with_its_reason_and_the_others_go_on(scans: Path
     assert "scans/c.npy: 81 of 81 pixels are NaN or infinite" in err
     assert re.fullmatch(r"2 of 4 files denoised in .*, into out; 2 failed; 1 that hold no picture passed over\n", out)
     assert tree(Path("out")) == ["a.png", "deep/b.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes in folders")
+def test_a_pipe_is_a_line_and_not_waited_for(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(scans / "pipe.png")
+    assert main(["denoise", "scans", "--output", "out", *OPTIONS]) == 2
+    assert "scans/pipe.png: unreadable: is a folder, pipe or device; expected a file" in capsys.readouterr().err
 
 
 def test_an_object_that_was_never_meant_to_hold_a_picture_is_said_and_is_no_failure(

@@ -57,11 +57,12 @@ def _walk(folder: Path, output: Path) -> Iterator[Path]:
 
 def _renamed(path: Path) -> Path:
     try:
-        with path.open("rb") as file:
-            lossy = path.is_file() and file.read(len(jpeg.MAGIC)) == jpeg.MAGIC
+        if path.is_file():  # a pipe would wait for its writer
+            with path.open("rb") as file:
+                return path.with_suffix(".png") if file.read(len(jpeg.MAGIC)) == jpeg.MAGIC else path
     except OSError:  # said when the file's turn comes
-        lossy = False
-    return path.with_suffix(".png") if lossy else path
+        pass
+    return path
 
 
 def _check(jobs: Sequence[Job], overwrite: bool) -> None:
