@@ -6,7 +6,7 @@ from xraydenoise import contracts
 
 
 def track(**changes):
-    row = {"image": "abcdef01", "patient": "p", "split": "train", "label": "clear", "offset": 0, "height": 8, "width": 8}
+    row = {"image": "abcdef01", "patient": "p", "split": "train", "teaches": True, "label": "clear", "offset": 0, "height": 8, "width": 8}
     return pd.DataFrame([row, row | {"image": "abcdef02", "label": None, "offset": 64} | changes])
 
 
@@ -74,3 +74,8 @@ def test_names_that_look_like_numbers_or_like_nothing_stay_names_in_csv(tmp_path
     frame = pd.DataFrame({"track": "noise", "condition": ["10", "007", "nan"], "method": ["null", "none", "1e3"], "letters": "a"})
     contracts.write(frame, path, contracts.Groups)
     pd.testing.assert_frame_equal(contracts.read(path, contracts.Groups), frame)
+
+
+def test_regions_of_one_picture_are_of_that_picture_whatever_the_preset_and_other_ids_are_their_own() -> None:
+    ids = pd.Series(["0a1b2c3d-7", "0a1b2c3d-12", "4e5f6a7b", "plain-picture"])
+    assert list(contracts.pictures(ids)) == ["0a1b2c3d", "0a1b2c3d", "4e5f6a7b", "plain-picture"]

@@ -1,5 +1,6 @@
 """dvc.yaml names every file of code that a stage imports, so that an edit reruns what it may change."""
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -154,3 +155,32 @@ def test_an_edit_of_the_reader_of_images_csv_fetches_a_folder_again_and_no_archi
     table = f"{SOURCE}/data/sources/folder/table.py"
     reruns = {item["kind"]: any(covers(path, table) for path in deps("download", key, item)) for key, item in items("download", "full")}
     assert reruns == {"folder": True, "kaggle": False}
+
+
+NOT_READ = {  # sections that only code reads which the stage does not call
+    "classifier": {"models", "mixtures"},  # stage train's own run, as for the next one
+    "reproduce": {"models", "mixtures"},
+    "protocols": {"models", "mixtures", "train"},
+    "evaluate": {"compare"},  # the summary of examination, which compare makes
+    "baseline": {"compare"},
+    "compare": {"conditions"},  # what examination draws
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_section_of_params_that_a_stage_reads_is_among_its_params(stage):
+    code = "\n".join((ROOT / file(module)).read_text() for module in stages_of(stage))
+    read = set(re.findall(r"\bparams\.([a-z]+)\b", code)) & set(params.Params.model_fields)
+    listed = {resolved(name, "key", {"mixture": "blind"}).split(".")[0] for name in STAGES[stage].get("do", STAGES[stage])["params"]}
+    assert read - listed - NOT_READ.get(stage, set()) == set()
+
+
+def stages_of(stage: str) -> set[str]:
+    """The modules of stages that a stage's module imports, at any remove, and itself."""
+    seen, todo = set(), {f"stages.{stage}"}
+    while todo:
+        module = todo.pop()
+        seen.add(module)
+        imported = graph().find_modules_directly_imported_by(f"xraydenoise.{module}")
+        todo |= {name.removeprefix("xraydenoise.") for name in imported if name.startswith("xraydenoise.stages.")} - seen
+    return seen

@@ -99,6 +99,10 @@ class Regions(Table):
 
     patient_in_one_split = one_split_a_patient
 
+    @pa.dataframe_check(error="noise joins at several positions")
+    def one_position(cls, frame: pd.DataFrame) -> bool:  # noqa: N805
+        return frame["noise"].nunique() <= 1
+
 
 class Track(Table):
     """What a model of one track learns to give: pictures in targets.npy. On track enhanced, `Regions` tells how its inputs come about."""
@@ -106,6 +110,7 @@ class Track(Table):
     image: Series[str] = pa.Field(unique=True)
     patient: Series[str]
     split: Series[str] = pa.Field(isin=SPLITS)
+    teaches: Series[bool]  # whether a model may learn its target or be chosen by it; false for a label that was vetoed
     label: Series[str] = pa.Field(nullable=True)  # the dataset's own, of the picture
     offset: Series[int] = pa.Field(ge=0)
     height: Series[int] = pa.Field(ge=1)
@@ -135,7 +140,7 @@ class History(Table):
     step: Series[int] = pa.Field(ge=1, unique=True)
     loss: Series[float]  # mean since the last validation
     learning_rate: Series[float] = pa.Field(ge=0)
-    val_psnr: Series[float]  # dB, mean over val pictures
+    val_target_psnr: Series[float]  # dB, mean over val pictures, against what the model learns: on track enhanced that is a label
 
 
 class Scores(Table):
@@ -153,7 +158,9 @@ class Scores(Table):
     mse: Series[float] = pa.Field(ge=0)
     ms_ssim: Series[float] = pa.Field(ge=0, le=1)
     edges: Series[float] = pa.Field(ge=-1, le=1)  # edge preservation index
-    label_psnr: Series[float] = pa.Field(nullable=True)  # dB, agreement with Real-ESRGAN's label; null on track noise, which has none
+    label_psnr: Series[float] = pa.Field(
+        nullable=True
+    )  # dB, agreement with Real-ESRGAN's label; null where that was vetoed, and on track noise
     label_ssim: Series[float] = pa.Field(nullable=True, ge=-1, le=1)
 
 
@@ -212,6 +219,7 @@ class Ranking(Table):
     condition: Series[str]
     method: Series[str]
     images: Series[int] = pa.Field(ge=1)
+    pictures: Series[int] = pa.Field(ge=1)  # fewer than images on track enhanced, where presets share one
     patients: Series[int] = pa.Field(ge=1)
     psnr: Series[float]  # dB, mean
     psnr_low: Series[float]
@@ -321,6 +329,11 @@ class ProtocolTable(Table):
     method: Series[str]
     mean: Series[float]
     published: Series[float] = pa.Field(nullable=True)
+
+
+def pictures(images: pd.Series) -> pd.Series:
+    """The pictures that images are of: an enhanced region's id is `<picture>-<preset>`, other ids are returned as they are."""
+    return images.str.replace(r"-\d+$", "", regex=True)
 
 
 def write(frame: pd.DataFrame, path: Path, schema: type[Table]) -> None:

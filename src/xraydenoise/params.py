@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from xraydenoise import kinds, protocols
+from xraydenoise import kinds, labelling, protocols
 from xraydenoise.data import sources
 from xraydenoise.data.prepare import IngestConfig
 from xraydenoise.enhancement import EnhanceConfig
@@ -16,7 +16,6 @@ from xraydenoise.evaluation.baselines.base import Rising, rise
 from xraydenoise.evaluation.detectability import Disc
 from xraydenoise.evaluation.gate import GateConfig
 from xraydenoise.evaluation.ranking import CompareConfig
-from xraydenoise.labelling import LabelConfig
 from xraydenoise.noise import NoiseConfig
 from xraydenoise.protocols import Learner
 from xraydenoise.registry import RegisterConfig
@@ -31,6 +30,12 @@ class MachineConfig(kinds.Config):
 
     device: Literal["auto", "cpu", "cuda"]  # auto: CUDA if there is one, else CPU
     threads: int = Field(ge=1)  # CPU threads of a stage
+
+
+class LabelConfig(labelling.LabelConfig):
+    """How labels are made, and audited."""
+
+    noise: NoiseConfig  # of the inputs that labels are audited against; scores and trainings have noises of their own
 
 
 class ModelConfig(OwnRecipe):

@@ -100,7 +100,7 @@ def test_a_lock_that_a_kill_cut_off_is_mended_and_nothing_is_made_again(project)
     (project.root / "dvc.lock").write_bytes(before[: len(before) // 2])
     said = project.run("python", "-m", "pipeline")
     assert "dvc.lock was cut off by a kill: put aside as .prefect/dvc.lock.cut" in said
-    assert "PSNR on val" not in said  # what train prints
+    assert "PSNR to the target" not in said  # what train prints
     assert project.read("dvc.lock") == [before]
     assert "Nothing has changed" in project.run("python", "-m", "pipeline")
 

@@ -29,11 +29,11 @@ def make_scores() -> Callable[..., pd.DataFrame]:
                         for method, lift in lifts.items():
                             psnr = start + lift + (0.2 * rng.standard_normal() if method not in ("noisy", "median") else 0)
                             setting = "size=5" if method == "median" else ""
-                            patient = f"{split}-{number // 2}"
+                            patient = f"{split}_{number // 2}"
                             quality = {"psnr": psnr, "ssim": psnr / 50, "mse": 10 ** (-psnr / 10), "ms_ssim": psnr / 45, "edges": 0.5}
                             label = (psnr - 3, 0.5) if track == "enhanced" else (math.nan, math.nan)
                             rows.append(
-                                (method, track, condition, split, f"{patient}-{number}", patient, setting, *quality.values(), *label)
+                                (method, track, condition, split, f"{patient}_{number}", patient, setting, *quality.values(), *label)
                             )
         return pd.DataFrame(rows, columns=list(contracts.Scores.to_schema().columns))
 

@@ -81,6 +81,14 @@ def test_a_single_test_picture_bounds_nothing_and_promotes_nobody() -> None:
     assert all(check["low"] is None for check in verdict.as_json()["checks"] if check["check"] == "gain")
 
 
+def test_thirteen_presets_of_a_single_picture_are_no_more_than_that_picture() -> None:
+    frame = scores(4.0, patients=7).query("image != 'i13'")
+    presets = frame.assign(track="enhanced", patient="p", image=frame["image"].str.replace("i", "picture-"))
+    verdict = gate(presets, champion=None)
+    assert not verdict.promoted
+    assert {("gain", condition) for condition in CONDITIONS} <= failed(verdict)
+
+
 def test_no_gain_over_the_median_in_a_single_condition_makes_it_challenger() -> None:
     verdict = gate(scores({"gaussian_10": 4.0, "gaussian_20": 0.0, "quantum_30": 4.0}), champion=None)
     assert not verdict.promoted

@@ -99,7 +99,7 @@ def test_a_track_without_a_model_has_none_to_choose(make_scores: Scores) -> None
 
 def test_a_method_scored_on_other_pictures_is_refused(make_scores: Scores) -> None:
     scores = make_scores()
-    gone = (scores["method"] == "small") & (scores["image"] == "test-0-1") & (scores["condition"] == "gaussian_20")
+    gone = (scores["method"] == "small") & (scores["image"] == "test_0_1") & (scores["condition"] == "gaussian_20")
     with pytest.raises(ValueError, match="small was scored on 47 noisy pictures and median on 48, of which 1 are not shared"):
         ranking.rank(scores[~gone], CONFIG, 0)
 
@@ -136,13 +136,13 @@ def test_the_table_fits_a_terminal_and_stars_the_chosen(make_scores: Scores) -> 
 
 def test_the_table_tells_when_patients_are_few(make_scores: Scores) -> None:
     text = ranking.table(ranking.rank(make_scores(patients=1), CONFIG, 0), MODELS, {})
-    assert "2 test images of 1 patient, mean over conditions; intervals by image, as patients are few" in text
+    assert "2 test images of 1 patient, mean over conditions; intervals by picture, as patients are few" in text
 
 
 def test_the_table_tells_when_an_interval_is_but_a_point(make_scores: Scores) -> None:
     scores = make_scores()
-    lone = scores[(scores["split"] == "val") | (scores["image"] == "test-0-0")]
-    assert "1 test image of 1 patient, mean over conditions; a single image has no interval" in ranking.table(
+    lone = scores[(scores["split"] == "val") | (scores["image"] == "test_0_0")]
+    assert "1 test image of 1 patient, mean over conditions; a single picture has no interval" in ranking.table(
         ranking.rank(lone, CONFIG, 0), MODELS, {}
     )
 

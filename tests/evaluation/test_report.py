@@ -55,7 +55,10 @@ def test_few_patients_are_warned_of_in_every_track_and_split(write: Write, patie
 
 
 def test_a_single_image_is_warned_of_as_such() -> None:
-    assert "single image" in report.warnings(pd.DataFrame([("test", 1, 1)], columns=["split", "images", "patients"]))[0]
+    sizes = pd.DataFrame([("test", 13, 1, 1), ("val", 26, 2, 1)], columns=["split", "images", "pictures", "patients"])
+    single, few = report.warnings(sizes)
+    assert "test has a single picture" in single  # whatever the presets
+    assert "val has 2 pictures (26 images) of 1 patient" in few
 
 
 def test_the_reference_has_no_gain_over_itself(write: Write) -> None:

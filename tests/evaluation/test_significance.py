@@ -60,7 +60,7 @@ def test_a_reference_that_was_not_scored_is_refused(make_scores: Scores) -> None
 )
 def test_methods_scored_on_other_pictures_are_refused(make_scores: Scores, compare: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
     scores = make_scores()
-    gone = (scores["method"] == "small") & (scores["image"] == "test-0-1")
+    gone = (scores["method"] == "small") & (scores["image"] == "test_0_1")
     with pytest.raises(ValueError, match="track noise, all: small was not scored on 1 of 12 test pictures"):
         compare(scores[~gone])
 

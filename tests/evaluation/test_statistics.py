@@ -82,8 +82,14 @@ def test_no_picture_is_an_error() -> None:
 
 def test_patients_are_resampled_where_there_are_enough_and_pictures_where_not() -> None:
     enough, few = np.repeat([f"p{i}" for i in range(FEW)], 2), np.repeat([f"p{i}" for i in range(FEW - 1)], 2)
-    assert len(np.unique(units(enough))) == FEW
-    assert len(np.unique(units(few))) == len(few)
+    images = np.array([f"image{number}" for number in range(2 * FEW)])
+    assert len(np.unique(units(enough, images))) == FEW
+    assert len(np.unique(units(few, images[: len(few)]))) == len(few)
+
+
+def test_the_presets_of_one_enhanced_picture_are_one_unit_where_patients_are_few() -> None:
+    images = np.array([f"{picture}-{preset}" for picture in ("a", "b") for preset in range(13)])
+    assert units(np.repeat("p", 26), images).tolist() == [0] * 13 + [1] * 13
 
 
 def null_p(patients: int, draws: int, simulations: int = 500) -> np.ndarray:

@@ -14,7 +14,7 @@ IMAGES = pd.DataFrame({"image": ["one", "two"], "source": ["clinic", "clinic"]})
 ROWS = pd.DataFrame({"image": ["one", "two"], "patient": ["a", "b"]})
 
 
-def made(profile: str, letter: str, **told: Any) -> Chapter:
+def made(profile: str, letter: str, rows: pd.DataFrame = ROWS, **told: Any) -> Chapter:
     """The page of a protocol of a profile, as if its networks had been trained and scored alike."""
     chosen = params.load(ROOT / "profiles" / f"{profile}.yaml")
     learners = {name: learner for name, learner in chosen.protocols.items() if learner.protocol == letter}
@@ -25,14 +25,14 @@ def made(profile: str, letter: str, **told: Any) -> Chapter:
         for condition in learner.names()
         for metric in protocol.metrics
     )
-    outcome = {"networks": {"all": {"parameters": 1234, "steps_run": 200}}, "pictures": 5, "patients": 2, "alone": False}
+    outcome = {"networks": {"all": {"parameters": 1234, "steps_run": 200}}, "images": 5, "pictures": 5, "patients": 2, "alone": False}
     facts = {name: outcome | {"plan": learner.plan(chosen.train).model_dump(mode="json")} | told for name, learner in learners.items()}
-    return pages.page(protocol, protocols.summary(scores, protocol), IMAGES, ROWS, learners, facts)
+    return pages.page(protocol, protocols.summary(scores, protocol), IMAGES, rows, learners, facts)
 
 
 def test_a_page_of_small_networks_says_so_in_its_first_line_and_one_of_published_shapes_does_not() -> None:
     assert made("sample", "d").lines[0].startswith("Small networks: 4 of 5 here are smaller than published")
-    assert made("full", "d").lines[0].startswith("Ran on 2 test images of 2 patients (2 of clinic; 128x128 px). Published on: CoronaHack")
+    assert made("full", "d").lines[0].startswith("Tested on 2 pictures of 2 patients (2 of clinic; 128x128 px). Published on: CoronaHack")
 
 
 def test_the_table_of_what_was_trained_sets_what_was_run_beside_what_was_published() -> None:
@@ -46,15 +46,32 @@ def test_the_table_of_what_was_trained_sets_what_was_run_beside_what_was_publish
     assert row["trained by, published"].startswith("Adam 0.001, constant rate, batch 64, 150 epochs of 1,280 pictures")
 
 
+def test_regions_of_one_picture_with_several_presets_are_no_pictures_of_their_own() -> None:
+    rows = pd.DataFrame({"image": [f"one-{preset}" for preset in range(13)], "patient": "a"})
+    page = made("sample", "a", rows, images=65, pictures=5, patients=2)
+    assert any(line.startswith("Tested on 13 regions of 1 picture of 1 patient (1 of clinic; regions as the track") for line in page.lines)
+    assert set(page.sections[0].table["learnt from"]) == {"65 regions of 5 pictures of 2 patients"}
+
+
 def test_what_is_trained_as_published_says_so() -> None:
     row = made("full", "c").sections[0].table.set_index("method").loc["autoencoder"]
     assert (row["trained by"], row["batch"], row["objective"]) == ("as published", "64 of 128x128 px", "mse")
+    (trained,) = made("full", "b").sections[0].table["trained by"]
+    assert trained == "as published, steps ours"  # the authors' number of pictures is not known
+
+
+def test_the_page_of_system_e_says_what_of_a_published_training_is_assumed_and_what_is_not_known() -> None:
+    table = made("full", "e").sections[0].table.set_index("method")
+    assert "our assumption: a constant rate, and 5,216 pictures" in table.loc["vae", "trained by, published"]
+    assert table.loc["skip_autoencoder", "trained by, published"] == "not known here"
+    assert table.loc["skip_autoencoder", "trained by"].startswith("AdamW 0.0003")
 
 
 @pytest.mark.parametrize(
     ("network", "told"),
     [
         ({"kind": "dncnn", "channels": 64, "depth": 17, "unshuffle": 1, "batch_norm": True}, "published"),
+        ({"kind": "dncnn", "channels": 64, "depth": 20, "unshuffle": 1, "batch_norm": True}, "published"),  # the blind one
         ({"kind": "dncnn", "channels": 48, "depth": 17, "unshuffle": 1, "batch_norm": True}, "small: channels 48 for 64"),
         ({"kind": "rdn", "channels": 64, "blocks": 16, "layers": 8, "growth": 64, "unshuffle": 2}, "changed: unshuffle 2 for 1"),
         ({"kind": "autoencoder", "channels": [32, 16]}, "small: channels 32, 16 for 64, 32"),
@@ -64,6 +81,12 @@ def test_what_is_trained_as_published_says_so() -> None:
 )  # fmt: skip
 def test_a_shape_is_published_small_or_changed_and_names_what_differs(network: dict[str, Any], told: str) -> None:
     assert protocols.compared(models.KNOWN(network))[0] == told
+
+
+def test_a_published_number_of_parameters_that_is_rounded_or_uncertain_says_so() -> None:
+    told = made("full", "d").sections[0].table.set_index("method")["published"]
+    assert (told["ding_liu"], told["rdn"], told["dncnn"]) == ("about 1.03 million", "about 22 million", "")
+    assert told["gondara"] == "not known; its numbers of filters are uncertain"
 
 
 def test_every_network_of_the_full_profile_has_a_published_shape_or_one_that_names_what_was_changed() -> None:

@@ -206,5 +206,5 @@ def test_conditions_that_are_no_list_of_different_names_are_refused_in_one_line(
 def test_an_objective_without_a_target_is_refused_where_labels_are_the_target() -> None:
     entry = {"protocol": "a", "track": "enhanced", "objective": {"kind": "neighbor2neighbor", "weight": 1.0}}
     noise = protocols.noises({"white": {"kind": "gaussian", "mean": 0.0, "sigma": 0.1, "clip": True}})["white"]
-    with pytest.raises(ValueError, match="objective: neighbor2neighbor looks at no target, but track enhanced is scored against labels"):
+    with pytest.raises(ValueError, match="objective: neighbor2neighbor looks at no target, but models of track enhanced learn labels"):
         protocols.Learner.model_validate(LEARNER | entry).check([noise], CHECKED.train)

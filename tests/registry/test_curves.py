@@ -7,13 +7,16 @@ from xraydenoise.registry import curves
 
 def test_empty_cells_are_left_out_and_steps_are_whole_numbers(tmp_path: Path):
     path = tmp_path / "history.csv"
-    path.write_text("step,loss,learning_rate,val_psnr\n10,0.5,0.001,\n20,0.25,0.001,21.5\n")
-    assert curves.read(path) == {10: {"loss": 0.5, "learning_rate": 0.001}, 20: {"loss": 0.25, "learning_rate": 0.001, "val_psnr": 21.5}}
+    path.write_text("step,loss,learning_rate,val_target_psnr\n10,0.5,0.001,\n20,0.25,0.001,21.5\n")
+    assert curves.read(path) == {
+        10: {"loss": 0.5, "learning_rate": 0.001},
+        20: {"loss": 0.25, "learning_rate": 0.001, "val_target_psnr": 21.5},
+    }
 
 
 def test_a_line_that_training_is_still_writing_waits(tmp_path: Path):
     path = tmp_path / "history.csv"
-    path.write_text("step,loss,learning_rate,val_psnr\n10,0.5,0.001,\n20,0.2")
+    path.write_text("step,loss,learning_rate,val_target_psnr\n10,0.5,0.001,\n20,0.2")
     assert list(curves.read(path)) == [10]
 
 

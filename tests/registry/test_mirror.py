@@ -49,7 +49,7 @@ def test_a_finished_project_becomes_a_run_a_method_under_one_of_the_pipeline(pro
         assert trained.data.metrics["system/gpu_0_memory_usage_megabytes"] == 512
         assert not [key for key in trained.data.metrics if key.startswith("time/train/system") or key == "time/train/resumed"]
         assert curve(opened, trained) == [(10, 0.5), (20, 0.25), (30, 0.125)]
-        assert curve(opened, trained, "val_psnr") == [(20, 21.5)]
+        assert curve(opened, trained, "val_target_psnr") == [(20, 21.5)]
 
 
 def test_a_run_shows_faint_discs_cost_and_what_val_chose(project):
@@ -233,11 +233,11 @@ def test_the_run_of_a_killed_training_whose_params_were_taken_back_is_closed(pro
 
 def test_a_long_curve_is_logged_in_whole_rows(empty):
     rows = [f"{step},{1 / step},0.001,{step / 10}" for step in range(1, 1501)]
-    empty.live("\n".join(["step,loss,learning_rate,val_psnr", *rows]) + "\n")
+    empty.live("\n".join(["step,loss,learning_rate,val_target_psnr", *rows]) + "\n")
     with store.opened("x") as opened:
         mirror.trainings(opened, empty.methods)
         (run,) = shown(opened)["dncnn"]
-        assert [len(curve(opened, run, key)) for key in ("loss", "learning_rate", "val_psnr")] == [1500] * 3
+        assert [len(curve(opened, run, key)) for key in ("loss", "learning_rate", "val_target_psnr")] == [1500] * 3
 
 
 def test_a_method_that_was_not_mirrored_has_no_run(project):

@@ -36,7 +36,7 @@ def track(folder: Path, rows: list[dict[str, object]], pictures: list[np.ndarray
     with store.Writer(folder / "targets.npy") as targets:
         for row, pixels in zip(rows, pictures, strict=True):
             row |= {"offset": targets.append(0.9 * pixels + 0.05 if enhanced else pixels)}
-            row |= {"height": pixels.shape[0], "width": pixels.shape[1]}
+            row |= {"height": pixels.shape[0], "width": pixels.shape[1], "teaches": True}
     contracts.write(pd.DataFrame(rows), folder / "manifest.parquet", contracts.Track)
     if enhanced:
         with store.Writer(folder / "plain.npy") as plain, store.Writer(folder / "linear.npy", np.float32) as linear:
@@ -45,7 +45,12 @@ def track(folder: Path, rows: list[dict[str, object]], pictures: list[np.ndarray
                 linear.append(pixels)
         curve = {"low": 0.0, "middle": 0.5, "high": 1.0, "level": 0.5}  # changes nothing
         facts = {"preset": 0, "noise": "before", "top": 0, "left": 0, **curve}
-        regions = [row | facts | {"parent": str(row["image"]).replace("enhanced", "noise"), "plain": row["offset"]} for row in rows]
+        regions = [
+            {name: row[name] for name in row if name != "teaches"}
+            | facts
+            | {"parent": str(row["image"]).replace("enhanced", "noise"), "plain": row["offset"]}
+            for row in rows
+        ]
         contracts.write(pd.DataFrame(regions), folder / "regions.parquet", contracts.Regions)
 
 
@@ -73,7 +78,7 @@ def degrade(root: Path) -> None:
             with store.Writer(drawn / f"{condition}.npy") as pixels:
                 for row, picture in zip(rows, clean, strict=True):
                     draw = np.clip(picture + sigma * rng.standard_normal(picture.shape), 0, 1)
-                    kept = {name: value for name, value in row.items() if name != "label"}
+                    kept = {name: value for name, value in row.items() if name not in ("label", "teaches")}
                     noisy.append(kept | {"condition": condition, "seed": 0, "offset": pixels.append(draw)})
         contracts.write(pd.DataFrame(noisy), drawn / "manifest.parquet", contracts.Degraded)
 
@@ -161,7 +166,7 @@ def untrained(folder: Path, network: models.Network, seed: int) -> None:
     (folder / "config.json").write_text(json.dumps({"network": network.model_dump(mode="json"), "steps": 1}), encoding="utf-8")
     curves = folder.parents[1] / "curves"
     curves.mkdir(exist_ok=True)
-    (curves / f"{folder.name}.csv").write_text("step,loss,learning_rate,val_psnr\n100,0.01,0.001,25.0\n")
+    (curves / f"{folder.name}.csv").write_text("step,loss,learning_rate,val_target_psnr\n100,0.01,0.001,25.0\n")
 
 
 def describe(root: Path) -> None:
@@ -198,7 +203,7 @@ def describe(root: Path) -> None:
     (protocols / "c.md").write_text("# Protocol C\n")
     table = report.Section("SSIM", "", pd.DataFrame({"method": ["autoencoder"], "f.1": ["0.8200 (0.8825)"]}))
     trained = report.Section("What was trained", "", pd.DataFrame({"method": ["autoencoder"], "shape": ["published"]}))
-    report.save([report.Chapter("Protocol C", ["Ran on 2 test images."], [trained, table])], protocols / "pages.json")
+    report.save([report.Chapter("Protocol C", ["Tested on 2 pictures."], [trained, table])], protocols / "pages.json")
 
 
 def small_params(**sections: object) -> params.Params:

@@ -48,6 +48,7 @@ def reproduced(tracks: Path) -> params.Params:
         "alone": True,
         "network": learner.network.model_dump(mode="json"),
         "plan": learner.plan(whole.train).model_dump(mode="json"),
+        "images": 6,
         "pictures": 6,
         "patients": 3,
         "networks": {"all": {"parameters": 1234, "steps_run": 250}},
@@ -65,7 +66,7 @@ def test_a_protocol_is_written_as_csv_page_and_plot(reproduced: params.Params, c
     assert table.loc[("BCE above floor", "unet"), "published"] == pytest.approx(0.0149)
     page = Path("artifacts/protocols/b.md").read_text()
     assert page.splitlines()[2].startswith("Small networks: 1 of 1 here are smaller than published")
-    assert "Ran on 2 test images of 1 patient (2 of waves; 64x64 px)." in page
+    assert "Tested on 2 pictures of 1 patient (2 of waves; 64x64 px)." in page
     assert "Trained without a classifier, as the training pictures have no two labels: unet." in page
     assert "Published on: dental X-rays" in page
     assert cv2.imread("artifacts/protocols/b.png").std() > 1

@@ -37,9 +37,18 @@ def test_one_network_a_condition_is_scored_on_every_test_picture_by_every_metric
     assert set(scores["patient"]) == {"patient5"}
     facts = json.loads(Path("artifacts/reproduce/c_each/config.json").read_text())
     assert set(facts["networks"]) == set(TWO)
-    assert (facts["pictures"], facts["patients"]) == (6, 3)
+    assert (facts["images"], facts["pictures"], facts["patients"]) == (6, 6, 3)
     assert facts["plan"] == short.protocols["c_each"].plan(short.train).model_dump(mode="json")
     assert not Path("work/reproduce/c_each").exists()
+
+
+def test_what_was_learnt_from_counts_a_picture_with_two_presets_once(short: params.Params) -> None:
+    path = Path("artifacts/tracks/noise/manifest.parquet")
+    manifest = contracts.read(path, contracts.Track)
+    contracts.write(manifest.assign(image=[f"{number // 2:08d}-{number % 2}" for number in range(len(manifest))]), path, contracts.Track)
+    reproduce.run(short, "c_one")
+    facts = json.loads(Path("artifacts/reproduce/c_one/config.json").read_text())
+    assert (facts["images"], facts["pictures"], facts["patients"]) == (6, 3, 3)
 
 
 def test_the_same_params_give_the_same_bytes(short: params.Params) -> None:

@@ -51,6 +51,16 @@ def test_on_track_enhanced_scores_are_against_the_truth_and_agreement_against_th
         assert found["label_ssim"] == pytest.approx(metrics.ssim(noisy, label))
 
 
+def test_a_picture_whose_label_was_vetoed_is_scored_against_its_truth_alone(degraded: Path) -> None:
+    path = Path("artifacts/tracks/enhanced/manifest.parquet")
+    manifest = contracts.read(path, contracts.Track)
+    contracts.write(manifest.assign(teaches=manifest["image"] != "enhanced0003"), path, contracts.Track)
+    scoring.score("same", [scoring.Track("enhanced")], lambda _track, _condition, noisy: noisy, {}, 2, 2, "cpu")
+    scores = contracts.read(Path("artifacts/evaluate/same/scores.parquet"), contracts.Scores).set_index("image")
+    assert scores["psnr"].notna().all()
+    assert list(scores.index[scores["label_psnr"].isna()]) == ["enhanced0003"]
+
+
 def test_on_track_noise_there_is_no_label_to_agree_with(degraded: Path) -> None:
     assert score()[["label_psnr", "label_ssim"]].isna().all(axis=None)
 

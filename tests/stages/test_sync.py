@@ -18,7 +18,7 @@ def test_sync_is_quiet_unless_it_logs_something(ready, capfd):
     assert capfd.readouterr() == ("", "")
     shutil.rmtree(Path("artifacts/train", MODEL))  # as DVC does before it trains
     Path("work/train", MODEL).mkdir(parents=True)
-    Path("work/train", MODEL, "history.csv").write_text("step,loss,learning_rate,val_psnr\n100,0.01,0.001,25.0\n")
+    Path("work/train", MODEL, "history.csv").write_text("step,loss,learning_rate,val_target_psnr\n100,0.01,0.001,25.0\n")
     sync.run(chosen)
     assert capfd.readouterr() == (f"MLflow: {MODEL}: 1 points of its curve\n", "")
     sync.run(chosen)

@@ -52,8 +52,8 @@ def test_it_leaves_a_model_that_loads_its_curve_and_its_facts(name, short) -> No
     curve = contracts.read(Path("artifacts/curves", f"{name}.csv"), contracts.History)
     assert facts["parameters"] == models.parameters(network)
     assert curve["step"].tolist() == [10, 20]
-    assert facts["best_val_psnr"] == pytest.approx(curve["val_psnr"].max())
-    assert facts["best_step"] == int(curve["step"][curve["val_psnr"].idxmax()])
+    assert facts["best_val_target_psnr"] == pytest.approx(curve["val_target_psnr"].max())
+    assert facts["best_step"] == int(curve["step"][curve["val_target_psnr"].idxmax()])
     assert {key: facts[key] for key in ("name", "steps_run", "stopped", "reproducible")} == {
         "name": name,
         "steps_run": 20,
@@ -215,3 +215,13 @@ def test_the_input_of_each_enhanced_picture_is_its_own_through_its_own_curve(tra
             for noise in (lambda clean: clean, lambda clean: clean**2):
                 found = pictures.noisy(torch.tensor([number]), pictures.whole(number), noise)[0, 0].numpy()
                 np.testing.assert_allclose(found, on_disk.noisy(rows[image], noise), atol=1e-5)
+
+
+def test_a_vetoed_label_teaches_nobody_and_chooses_nobody(tracks: Path) -> None:
+    folder = Path("artifacts/tracks/enhanced")
+    manifest = contracts.read(folder / "manifest.parquet", contracts.Track)
+    vetoed = ["enhanced0001", "enhanced0007"]  # one of train, one of val
+    contracts.write(manifest.assign(teaches=~manifest["image"].isin(vetoed)), folder / "manifest.parquet", contracts.Track)
+    learnt, val = train.pictures(folder, torch.device("cpu"), [])
+    assert sorted(learnt.images) == ["enhanced0000", "enhanced0002", "enhanced0003", "enhanced0004", "enhanced0005"]
+    assert sorted(val.images) == ["enhanced0006", "enhanced0008", "enhanced0009"]

@@ -82,7 +82,7 @@ def interrupted(
 
 def assert_same(one: loop.State, other: loop.State) -> None:
     assert one.history == other.history
-    assert (one.best_step, one.best_val_psnr) == (other.best_step, other.best_val_psnr)
+    assert (one.best_step, one.best_val_target_psnr) == (other.best_step, other.best_val_target_psnr)
     left, right = tensors(one), tensors(other)
     assert left.keys() == right.keys()
     assert all(torch.equal(left[name], right[name]) for name in right)

@@ -59,7 +59,7 @@ def test_each_optimiser_is_the_one_that_is_named_and_learns(name, kind, pictures
     before = loop.psnr(state.averaged, held_out)
     drawn = Batches(pictures, [NOISE], how.batch, how.patch, seed=0)
     list(loop.fit(state, drawn, held_out, CRITERION, how, settings))
-    assert state.best_val_psnr > before + 1
+    assert state.best_val_target_psnr > before + 1
 
 
 def test_without_averaging_the_kept_weights_are_the_networks_own_last_ones(state, pictures, config, plan) -> None:
@@ -88,13 +88,13 @@ def test_training_learns_to_denoise_pictures_it_has_not_seen(state, fit, config,
     untouched = loop.psnr(state.averaged, validation(pictures, [NOISE], 0, 2))
     steps = list(fit(state, config(precision=precision, validate_every=40), steps=120))
     assert len(steps) == 120
-    assert state.best_val_psnr > untouched + 3
+    assert state.best_val_target_psnr > untouched + 3
     assert steps[-1].loss < steps[39].loss
 
 
 def test_it_tells_loss_and_psnr_where_it_validates_and_after_the_last_step(state, fit, config) -> None:
     steps = list(fit(state, config(), steps=25))
-    assert [step.step for step in steps if step.val_psnr is not None] == [10, 20, 25]
+    assert [step.step for step in steps if step.val_target_psnr is not None] == [10, 20, 25]
     assert [step.step for step in steps if step.loss is not None] == [10, 20, 25]
     assert state.history == [step for step in steps if step.loss is not None]
     assert state.stopped == "budget"
@@ -102,32 +102,32 @@ def test_it_tells_loss_and_psnr_where_it_validates_and_after_the_last_step(state
 
 def test_the_best_weights_are_those_of_the_best_validation(state, fit, config, pictures) -> None:
     list(fit(state, config(), steps=60))
-    best = max(state.history, key=lambda step: step.val_psnr)
-    assert (state.best_step, state.best_val_psnr) == (best.step, best.val_psnr)
+    best = max(state.history, key=lambda step: step.val_target_psnr)
+    assert (state.best_step, state.best_val_target_psnr) == (best.step, best.val_target_psnr)
     state.averaged.load_state_dict(state.best)
-    assert loop.psnr(state.averaged, validation(pictures, [NOISE], 0, 2)) == best.val_psnr
+    assert loop.psnr(state.averaged, validation(pictures, [NOISE], 0, 2)) == best.val_target_psnr
 
 
 def test_training_ends_when_val_has_not_improved_for_long(state, fit, config) -> None:
-    state.best_val_psnr = 99.0
+    state.best_val_target_psnr = 99.0
     steps = list(fit(state, config(patience=2), steps=60))
     assert len(steps) == 20
     assert state.stopped == "patience"
 
 
 def test_without_choice_val_is_told_but_the_last_averaged_weights_are_kept_and_patience_does_not_end_it(state, fit, config) -> None:
-    state.best_val_psnr = 99.0
+    state.best_val_target_psnr = 99.0
     steps = list(fit(state, config(patience=1), steps=40, settled=math.inf))
-    assert [step.step for step in steps if step.val_psnr is not None] == [10, 20, 30, 40]
+    assert [step.step for step in steps if step.val_target_psnr is not None] == [10, 20, 30, 40]
     assert state.stopped == "budget"
-    assert (state.best_step, state.best_val_psnr) == (40, steps[-1].val_psnr)
+    assert (state.best_step, state.best_val_target_psnr) == (40, steps[-1].val_target_psnr)
     last = state.averaged.state_dict()
     assert state.best.keys() == last.keys()
     assert all(torch.equal(state.best[name], last[name]) for name in last)
 
 
 def test_what_val_said_before_it_may_choose_is_forgotten(state, fit, config) -> None:
-    state.best_val_psnr = 99.0
+    state.best_val_target_psnr = 99.0
     list(fit(state, config(patience=1), steps=40, settled=0.25))
     assert state.best_step > 10  # at 10 the period before .25 ends, and its weights are only the last ones
 
@@ -148,7 +148,7 @@ def test_the_objective_hears_which_share_of_the_budget_is_done(state, pictures, 
 def test_a_wall_clock_cap_ends_training_and_still_validates(state, fit, config) -> None:
     steps = list(fit(state, config(max_minutes=1e-9), steps=60))
     assert len(steps) == 1
-    assert steps[0].val_psnr is not None
+    assert steps[0].val_target_psnr is not None
     assert state.stopped == "max_minutes"
 
 

@@ -1,15 +1,18 @@
 """Enhancement: what makes a radiograph easier to read, and its noise easier to see (the input of the track `enhanced`)."""
 
+from typing import Literal
+
 import numpy as np
 import torch
 from pydantic import Field, field_validator
 
 from xraydenoise import kinds
 from xraydenoise.enhancement.curve import Curve, apply, fit
-from xraydenoise.enhancement.noisy import Position, noisy
 from xraydenoise.enhancement.presets import PRESETS, Preset, amplify, gains
 
-__all__ = ["PRESETS", "Curve", "EnhanceConfig", "Position", "Preset", "amplify", "apply", "enhance", "fit", "gains", "noisy"]
+__all__ = ["PRESETS", "Curve", "EnhanceConfig", "Position", "Preset", "amplify", "apply", "enhance", "fit", "gains"]
+
+Position = Literal["before", "after", "both"]  # where noise joins: before the enhancement, after it, or at both places
 
 
 class Counts(kinds.Config):

@@ -34,9 +34,9 @@ def curves(scores: pd.DataFrame, full: float, config: CompareConfig, seed: int) 
         reference = cells.get_indexer(pd.MultiIndex.from_arrays([cells.get_level_values("level"), [REFERENCE] * len(cells)]))
         columns = {metric: table.to_numpy() for metric, table in wide.items()}
         columns |= {f"gain_{metric}": values - values[:, reference] for metric, values in columns.items()}
-        patients = wide["psnr"].index.get_level_values("patient").to_numpy()
+        patients, images = (wide["psnr"].index.get_level_values(level).to_numpy() for level in ("patient", "image"))
         rng = np.random.default_rng(seed)
-        found = bootstrap(np.hstack(list(columns.values())), units(patients), config.resamples, config.confidence, rng)
+        found = bootstrap(np.hstack(list(columns.values())), units(patients, images), config.resamples, config.confidence, rng)
         frame = cells.to_frame(index=False).assign(family=family, images=len(patients), patients=len(np.unique(patients)))
         for number, name in enumerate(columns):
             own = slice(number * len(cells), (number + 1) * len(cells))

@@ -142,7 +142,7 @@ def _above(
     checks = []
     for condition, table in tables.items():
         values, patients = _differences(table, first, second)
-        labels = units(patients)
+        labels = units(patients, table["psnr"].index.get_level_values("image").to_numpy())
         found = bootstrap(values, labels, compare.resamples, compare.confidence, np.random.default_rng(seed))
         lows = found.low if len(np.unique(labels)) > 1 else np.full(len(METRICS), -math.inf)  # a single picture bounds nothing
         for metric, value, low in zip(METRICS, found.mean, lows, strict=True):

@@ -54,15 +54,16 @@ def _rank_one(scores: pd.DataFrame, config: CompareConfig, seed: int) -> list[di
     """One row a method, best first; `scores` are of one track and split."""
     tables = {metric: scores.pivot_table(index=["patient", "image"], columns="method", values=metric) for metric in METRICS}
     methods = list(tables["psnr"].columns)
-    patients = tables["psnr"].index.get_level_values("patient").to_numpy()
+    patients, images = (tables["psnr"].index.get_level_values(level).to_numpy() for level in ("patient", "image"))
     bounded = [table.to_numpy() for table in (tables["psnr"], tables["ssim"])]
     over = [table[[REFERENCE]].to_numpy() for table in (tables["psnr"], tables["ssim"])]
     values = np.hstack([*bounded, *(own - other for own, other in zip(bounded, over, strict=True))])  # (N, 4M)
-    found = bootstrap(values, units(patients), config.resamples, config.confidence, np.random.default_rng(seed))
+    found = bootstrap(values, units(patients, images), config.resamples, config.confidence, np.random.default_rng(seed))
     agreement = scores.groupby("method")[list(AGREEMENT)].mean()
     rows: list[dict[str, object]] = []
     for column, method in enumerate(methods):
-        row: dict[str, object] = {"method": method, "images": len(patients), "patients": len(np.unique(patients))}
+        row: dict[str, object] = {"method": method, "images": len(images), "patients": len(np.unique(patients))}
+        row["pictures"] = contracts.pictures(pd.Series(images)).nunique()
         row |= {metric: float(tables[metric][method].mean()) for metric in METRICS}
         for block, name in enumerate(("psnr", "ssim", "gain_psnr", "gain_ssim")):
             place = block * len(methods) + column
@@ -147,8 +148,8 @@ def table(
     lines = []
     for track, block in rows.groupby("track", sort=False):
         first = block.iloc[0]
-        few = "; intervals by image, as patients are few" if first["patients"] < FEW else ""
-        few = "; a single image has no interval" if first["images"] == 1 else few
+        few = "; intervals by picture, as patients are few" if first["patients"] < FEW else ""
+        few = "; a single picture has no interval" if first["pictures"] == 1 else few
         labelled = bool(block["label_psnr"].notna().any())
         lines += [f"track {track}: {count(first['images'], first['patients'])}, mean over conditions{few}"]
         lines += [f"  {LABELS}", f"{head}  {'label, dB':>9}"] if labelled else [head]

@@ -101,7 +101,7 @@ def report(
 
 
 def _track(track: str, ranking: pd.DataFrame, scores: pd.DataFrame, chosen: Mapping[str, str], champions: Collection[str]) -> list[str]:
-    sizes = ranking.drop_duplicates("split")[["split", "images", "patients"]]
+    sizes = ranking.drop_duplicates("split")[["split", "images", "pictures", "patients"]]
     parts = [f"## Track {track}", MEANING[track], markdown(sizes)]
     parts += [f"> **Few patients:** {warning}" for warning in warnings(sizes)]
     if track in chosen:
@@ -118,15 +118,16 @@ def _track(track: str, ranking: pd.DataFrame, scores: pd.DataFrame, chosen: Mapp
 
 
 def warnings(sizes: pd.DataFrame) -> list[str]:
-    """A line for each split (columns split, images, patients) whose intervals mean little."""
+    """A line for each split (columns split, images, pictures, patients) whose intervals mean little."""
     lines = []
-    for split, images, patients in sizes.itertuples(index=False):
-        if images == 1:
-            lines.append(f"{split} has a single image: its intervals are points and say nothing about other pictures.")
+    for split, images, pictures, patients in sizes.itertuples(index=False):
+        if pictures == 1:
+            lines.append(f"{split} has a single picture: its intervals are points and say nothing about other pictures.")
         elif patients < FEW:
             lines.append(
-                f"{split} has {images} images of {patients} patient{'s' if patients > 1 else ''}: its intervals resample images, which are "
-                "alike within a patient, so they are too narrow and say little about other patients."
+                f"{split} has {pictures} pictures{f' ({images} images)' if images > pictures else ''} of {patients} "
+                f"patient{'s' if patients > 1 else ''}: its intervals resample pictures, which are alike within a "
+                "patient, so they are too narrow and say little about other patients."
             )
     return lines
 

@@ -30,8 +30,8 @@ def differences(scores: pd.DataFrame, reference: str, config: CompareConfig, see
             continue
         methods = [method for method in tables["psnr"].columns if method != reference]
         values = np.hstack([table[methods].to_numpy() - table[[reference]].to_numpy() for table in tables.values()])  # (N, 2M)
-        patients = tables["psnr"].index.get_level_values("patient").to_numpy()
-        found = bootstrap(values, units(patients), config.resamples, config.confidence, np.random.default_rng(seed))
+        patients, images = (tables["psnr"].index.get_level_values(level).to_numpy() for level in ("patient", "image"))
+        found = bootstrap(values, units(patients, images), config.resamples, config.confidence, np.random.default_rng(seed))
         draws = enough_draws(config.resamples, len(methods) * scores["condition"].nunique(), config.confidence)
         frame = pd.DataFrame(
             {"difference": found.mean, "low": found.low, "high": found.high, "p": _p(values, patients, draws, seed)},

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.special import ndtr, stdtrit
+
+from xraydenoise import contracts
 
 FEW = 5  # patients; with fewer, resampling patients says next to nothing and pictures are resampled instead
 DECIMALS = 6  # kept in tables: beyond a thousandth of any interval, short of what other BLAS builds round differently
@@ -19,10 +22,13 @@ class Intervals(NamedTuple):
     high: np.ndarray
 
 
-def units(patients: np.ndarray) -> np.ndarray:
-    """What is resampled, as labels (N,) for N pictures: their patients, or each picture by itself where there are under `FEW`."""
+def units(patients: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """What is resampled, as labels (N,) for N images: their patients, or under `FEW` of these the pictures that they are of.
+
+    The presets of one enhanced picture are as alike as one picture can be: thirteen of them are one unit.
+    """
     found, labels = np.unique(patients, return_inverse=True)
-    return labels if len(found) >= FEW else np.arange(len(patients))
+    return labels if len(found) >= FEW else pd.factorize(contracts.pictures(pd.Series(images)))[0]
 
 
 def bootstrap(values: np.ndarray, labels: np.ndarray, resamples: int, confidence: float, rng: np.random.Generator) -> Intervals:

@@ -34,10 +34,11 @@ class Audit(contracts.Table):
 class Limits(kinds.Config):
     """Beyond which a label is vetoed.
 
-    The profiles' limits: `detail` lies between the labels that system A's authors published, .47 to .88 times the fine detail of their
-    noisy inputs, and those of Real-ESRGAN run on enhanced pictures, 1.4 to 1.6, which sharpen and invent texture: a denoiser's label has no
-    more detail than its input. `shift` is twice the .016 that Real-ESRGAN was seen to brighten a good label. `survival` allows a small
-    lesion to lose or gain half of its contrast; it was set by eye.
+    The profiles' limits: `detail` 1 asks that a label has no more fine detail than its noisy input, since it is to be learnt as denoising.
+    (System A's authors' labels have .47 to .88 of their inputs' standard deviation, Real-ESRGAN run on enhanced pictures 1.4 to 1.6. On
+    noise and texture the mean magnitude gives the same ratio; where a few edges are strong it gives a lower one.) `shift` is twice the .016
+    that Real-ESRGAN was seen to brighten a good label. `survival` allows a small lesion to lose or gain half of its contrast; it was set by
+    eye.
     """
 
     shift: float = Field(gt=0, le=1)  # |mean(label) - mean(input)|, fraction of full scale

@@ -17,20 +17,22 @@ def readable(table: pd.DataFrame, limits: Limits, picture: str) -> str:
     lines = [
         "# Audit of the labels",
         "",
-        f"{share(table['vetoed'])} were vetoed: neither training, val nor test see them.",
+        f"{share(table['vetoed'])} were vetoed: no model learns from them or is chosen by them. Test keeps their pictures, whose truth is "
+        "known.",
         "",
         "A label is made as system A's authors made theirs, unless `label.order` says otherwise: Real-ESRGAN denoises the plain picture, "
         "and the result is enhanced exactly as the input was, `enhance_i(Real-ESRGAN(plain))`. The input is what a model sees: the "
-        "enhanced picture with the noise of the track's first condition.",
+        "enhanced picture with noise, here that of `label.noise`.",
         "Real-ESRGAN shifts brightness, invents texture and may wipe out what is small, and the enhancement amplifies that too. So "
         "agreement with its labels is not quality. The track has a truth beside the label, the enhanced plain picture, which judges it.",
         "",
         f"- `shift`: mean of the label less mean of the input, fraction of full scale; vetoed beyond {limits.shift:g} either way.",
-        f"- `detail`: mean magnitude of detail finer than 1.5 px, label over input; vetoed above {limits.detail:g}. Below 1 the "
-        "network took noise or detail away, above 1 it sharpened or invented. The authors' own labels have .47 to .88.",
+        f"- `detail`: mean magnitude of detail finer than 1.5 px, label over input; vetoed above {limits.detail:g}. Below 1 the network "
+        "took noise or detail away, above 1 it sharpened or invented. The authors' labels have .47 to .88, but as standard "
+        "deviations, which strong edges raise.",
         f"- `survival`: share of its contrast that a disc of radius {RADIUS} px and contrast {CONTRAST:g} keeps, put into the smoothest "
-        f"place before the network; 1 is kept, 0 wiped out; vetoed outside {least:g} to {most:g}. Empty where an input has no such "
-        f"place: {int(table['survival'].isna().sum())} of {len(table)}.",
+        f"place of what the network sees, so one number per plain picture; 1 is kept, 0 wiped out; vetoed outside {least:g} to {most:g}. "
+        f"Empty where there is no such place: {int(table['survival'].isna().sum())} of {len(table)}.",
         "",
         "## Vetoes and means by preset",
         "",

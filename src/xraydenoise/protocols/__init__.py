@@ -55,7 +55,7 @@ class Learner(Recipe):
         training = published.training
         if self.learning_rate is not None:
             raise ValueError(f"learning_rate: published is {training.learning_rate:g}; leave it out, or leave recipe out")
-        if training.objective not in (None, self.objective.kind):
+        if training.objective != self.objective.kind:
             raise ValueError(f"objective: published is {training.objective}, found {self.objective.kind}; use it, or leave recipe out")
         if training.steps is None and self.steps is None:
             raise ValueError(f"steps: how many the authors took is not known ({published.told}); name them")
@@ -125,7 +125,7 @@ class Training:
     optimizer: Literal["adam", "rmsprop"]
     learning_rate: float
     batch: int  # pictures
-    objective: str | None  # None: not known
+    objective: str
     steps: int | None  # updates; epochs are of the authors' number of pictures, whatever is at hand here. None: that number is not known
 
     def plan(self, steps: int, patch: int) -> Plan:
@@ -150,7 +150,7 @@ class Published:
     """A network as its authors shaped and trained it."""
 
     told: str  # of its training, as far as it is known
-    shapes: Sequence[tuple[Mapping[str, Any], int | None]]  # entries of `network`, and parameters where they were published
+    shapes: Sequence[tuple[Mapping[str, Any], str]]  # entries of `network`, and how many parameters they have, as far as published
     training: Training | None = None  # None: too little is known to repeat it
 
 
@@ -181,14 +181,14 @@ def published(kind: str) -> Published | None:
     return next((known for letter in get_args(Letter) for name, known in load(letter).networks.items() if name == kind), None)
 
 
-def compared(network: Network) -> tuple[str, int | None]:
-    """How the shape of `network` differs from the published one that is the most like it, and the parameters published for that.
+def compared(network: Network) -> tuple[str, str]:
+    """How the shape of `network` differs from the published one that is the most like it, and how many parameters that has, or "".
 
     "published", "small: ..." where a number is lower than published, "changed: ..." where others differ, or that no shape is known.
     """
     known = published(network.kind)
     if known is None or not known.shapes:
-        return "published shape not known", None
+        return "published shape not known", ""
     found = network.model_dump()
     differing = []
     for shape, parameters in known.shapes:

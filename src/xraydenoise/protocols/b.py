@@ -33,7 +33,7 @@ PROTOCOL = Protocol(
     networks={
         "unet": Published(
             "Adam 0.001, constant rate, batch 10, 10 epochs of 90 % of the pictures, whose number is not known",
-            [({"channels": (64, 128, 256), "bottleneck": 512, "unshuffle": 1, "residual": False, "batch_norm": False}, 7_781_761)],
+            [({"channels": (64, 128, 256), "bottleneck": 512, "unshuffle": 1, "residual": False, "batch_norm": False}, "7,781,761")],
             Training("adam", 0.001, 10, "bce", steps=None),
         )
     },

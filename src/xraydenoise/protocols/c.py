@@ -25,7 +25,7 @@ PROTOCOL = Protocol(
         "autoencoder": Published(
             "Adam 0.001, constant rate, batch 64, 150 epochs of 1,280 pictures (320, each five times, less a fifth for validation): 3,000 "
             "steps",
-            [({"channels": (64, 32)}, 71_169)],
+            [({"channels": (64, 32)}, "71,169")],
             Training("adam", 0.001, 64, "mse", steps=150 * 1280 // 64),
         )
     },

@@ -21,14 +21,19 @@ PROTOCOL = Protocol(
     conditions=noises({"gaussian_165": {"kind": "gaussian", "mean": 0.0, "sigma": SIGMA, "clip": True}}),
     metrics=METRICS,
     networks={
-        "gondara": Published("batch 10, 100 epochs of 300 pictures; the optimiser is not known", [({"channels": (64, 128)}, None)]),
-        "dncnn": Published("not known here", [({"channels": 64, "depth": 17, "unshuffle": 1, "batch_norm": True}, None)]),
+        "gondara": Published(
+            "batch 10, 100 epochs of 300 pictures; the optimiser is not known",
+            [({"channels": (64, 128)}, "not known; its numbers of filters are uncertain")],
+        ),
+        "dncnn": Published(  # for one sigma, and the blind one for all up to 55 of 255
+            "not known here", [({"channels": 64, "depth": depth, "unshuffle": 1, "batch_norm": True}, "") for depth in (17, 20)]
+        ),
         "ding_liu": Published(
-            "the denoiser first, then joined to a frozen classifier; rates are not known", [({"channels": 64}, 1_030_000)]
+            "the denoiser first, then joined to a frozen classifier; rates are not known", [({"channels": 64}, "about 1.03 million")]
         ),
         "rdn": Published(
             "Adam 0.0001, L1; batch and epochs are not known",
-            [({"channels": 64, "blocks": 16, "layers": 8, "growth": 64, "unshuffle": 1}, 22_000_000)],
+            [({"channels": 64, "blocks": 16, "layers": 8, "growth": 64, "unshuffle": 1}, "about 22 million")],
         ),
         "stacked_autoencoder": Published("layer by layer, then all together; neither sizes nor rates are known", []),
     },

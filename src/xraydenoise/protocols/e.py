@@ -3,8 +3,11 @@
 from xraydenoise.evaluation import metrics
 from xraydenoise.protocols import Metric, Protocol, Published, Training, noises
 
-STEPS = 100 * -(-5216 // 32)  # 100 epochs of the 5,216 pictures of chest-xray-pneumonia's train split, in batches of 32
-TOLD = f"RMSprop 0.0001, constant rate, batch 32, 100 epochs of 5,216 pictures: {STEPS:,} steps"
+STEPS = 100 * -(-5216 // 32)  # 100 epochs in batches of 32, as published, of chest-xray-pneumonia's train split, as we assume
+TOLD = (
+    f"RMSprop 0.0001, batch 32, 100 epochs; our assumption: a constant rate, and 5,216 pictures (the data set's train split), so {STEPS:,} "
+    "steps"
+)
 
 SHAPE = {"channels": (32, 64), "kernel": 3}  # of the autoencoder and the variational autoencoder; kernel 4 mends it
 
@@ -27,21 +30,19 @@ PROTOCOL = Protocol(
     metrics={"PSNR, dB": Metric(metrics.psnr), "SSIM": Metric(metrics.ssim)},
     networks={
         "dense_autoencoder": Published(
-            TOLD, [(SHAPE | {"side": 64, "code": 150}, 2_525_719)], Training("rmsprop", 0.0001, 32, "bce", STEPS)
+            TOLD, [(SHAPE | {"side": 64, "code": 150}, "2,525,719")], Training("rmsprop", 0.0001, 32, "bce", STEPS)
         ),
         "vae": Published(
             TOLD,
             [
-                (SHAPE | {"side": side, "code": code}, 1_600_613 if (side, code) == (64, 50) else None)
+                (SHAPE | {"side": side, "code": code}, "1,600,613" if (side, code) == (64, 50) else "")
                 for side in (64, 128)
                 for code in (10, 40, 50)
             ],
             Training("rmsprop", 0.0001, 32, "elbo", STEPS),
         ),
-        "skip_autoencoder": Published(
-            TOLD, [({"channels": (64, 64, 128, 256, 518), "last": 64}, 12_634_631)], Training("rmsprop", 0.0001, 32, None, STEPS)
-        ),
-        "red_net": Published("not known here", [({"channels": 64, "depth": depth, "unshuffle": 1}, None) for depth in (10, 20, 30)]),
+        "skip_autoencoder": Published("not known here", [({"channels": (64, 64, 128, 256, 518), "last": 64}, "12,634,631")]),
+        "red_net": Published("not known here", [({"channels": 64, "depth": depth, "unshuffle": 1}, "") for depth in (10, 20, 30)]),
     },
     note="The original wraps noisy pixels modulo 256; here they are clipped.",
 )

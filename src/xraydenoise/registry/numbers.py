@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from xraydenoise import contracts
-from xraydenoise.evaluation.ranking import ALL
+from xraydenoise.evaluation.ranking import AGREEMENT, ALL
 from xraydenoise.registry import runs
 from xraydenoise.registry.runs import Method
 
@@ -57,9 +57,18 @@ def read(folder: Path) -> Found:
 
 
 def scores(method: Method, found: Found) -> dict[str, float]:
-    """Scores and gains as `<split>/<condition>/<metric>`, on track noise what repeated draws tell, `cost/<what>` of a network; TABLE."""
+    """Scores and gains as `<split>/<condition>/<metric>`, on track noise what repeated draws tell, `cost/<what>` of a network; TABLE.
+
+    On track enhanced also the agreement with labels, under names of its own.
+    """
     ranked = found.ranking[(found.ranking["method"] == method.name) & (found.ranking["track"] == method.track)]
-    shown = {f"{row['split']}/{row['condition']}/{key}": float(row[key]) for row in ranked.to_dict("records") for key in SHOWN}
+    keys = (*SHOWN, *AGREEMENT)  # the latter null on track noise
+    shown = {
+        f"{row['split']}/{row['condition']}/{key}": float(row[key])
+        for row in ranked.to_dict("records")
+        for key in keys
+        if pd.notna(row[key])
+    }
     for row in ranked[(ranked["split"] == "test") & (ranked["condition"] == ALL)].to_dict("records"):
         shown |= {name: round(float(row[key]), digits) for name, (key, digits) in TABLE.items()}
     if method.track == "noise":

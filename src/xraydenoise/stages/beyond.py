@@ -112,7 +112,7 @@ def _costs(costs: pd.DataFrame) -> pd.DataFrame:
 def content(ranked: pd.DataFrame, scores: pd.DataFrame, tested: str, best: dict[str, str], params: Params) -> page.Content:
     """What report.html shows, of the tables that `sections` and `curves` wrote and of what the earlier stages left."""
     groups = contracts.read(OUT / "groups.csv", contracts.Groups).rename(columns={"letters": "group"}).assign(split="test")
-    sizes = ranked.drop_duplicates(["track", "split"])[["track", "split", "images", "patients"]]
+    sizes = ranked.drop_duplicates(["track", "split"])[["track", "split", "images", "pictures", "patients"]]
     warnings = [f"Track {track}: {text}" for track, rows in sizes.groupby("track") for text in report.warnings(rows.drop(columns="track"))]
     return page.Content(
         seed=params.seed,

@@ -116,18 +116,21 @@ def summary(methods: Iterable[str], params: Params) -> pd.DataFrame:
             placed = part[part["cnr"].notna()]
             row = {"condition": condition, "method": method, "images": len(part), "placed": len(placed)}
             row |= {name: part[name].mean() for name in ("bias2", "variance")} | {"cnr": placed["cnr"].mean()}
-            rows.append(row | _observed(outputs[placed.index.to_numpy()], placed["patient"].to_numpy(), params.compare.confidence))
+            rows.append(row | _observed(outputs[placed.index.to_numpy()], placed, params.compare.confidence))
     found = pd.DataFrame(rows).sort_values(["condition", "dprime", "method"], ascending=[True, False, True], ignore_index=True)
     found[["cnr", "dprime", "dprime_low", "dprime_high"]] = found[["cnr", "dprime", "dprime_low", "dprime_high"]].round(DECIMALS)
     return found
 
 
-def _observed(outputs: np.ndarray, patients: np.ndarray, confidence: float) -> dict[str, float]:
-    """d' with its interval from channel outputs (N, 2, K, C); null without a picture, and the interval from a single one or patient."""
+def _observed(outputs: np.ndarray, placed: pd.DataFrame, confidence: float) -> dict[str, float]:
+    """d' with its interval from channel outputs (N, 2, K, C) of contracts.Examined `placed`.
+
+    Null without a picture, and the interval from a single one or patient.
+    """
     found = dict.fromkeys(("dprime", "dprime_low", "dprime_high"), np.nan)
     if len(outputs):
         absent, present = np.swapaxes(outputs, 0, 1)
         found["dprime"] = detectability.dprime(present, absent)
-        if len(np.unique(labels := units(patients))) > 1:
+        if len(np.unique(labels := units(placed["patient"].to_numpy(), placed["image"].to_numpy()))) > 1:
             found["dprime_low"], found["dprime_high"] = detectability.interval(present, absent, labels, confidence)
     return found

@@ -27,7 +27,7 @@ class Standing(NamedTuple):
 
     uri: str  # of the registered version, for people
     digest: str  # identity of the network
-    learnt_from: frozenset[str] | None  # the `pictures` that it was trained on and chosen by; None where it does not tell
+    learnt_from: frozenset[str] | None  # the pictures that it was trained on and chosen by, with any preset; None where it does not tell
     folder: Path  # config.json and weights.safetensors
 
 
@@ -49,7 +49,7 @@ def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> 
     rival = None
     if standing:
         images = track.rows["image"]
-        knows = None if standing.learnt_from is None else images[pictures(images).isin(standing.learnt_from)].nunique()
+        knows = None if standing.learnt_from is None else images[contracts.pictures(images).isin(standing.learnt_from)].nunique()
         rival = Contender(CHAMPION, standing.digest, knows)
         if standing.digest != digest and knows == 0:
             try:
@@ -68,11 +68,6 @@ def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> 
     if standing and standing.digest == digest:
         tested = tested.replace({"method": {name: CHAMPION}})  # the candidate is the champion, so its scores are
     return verdict, differences(tested[tested["method"] != REFERENCE], params)
-
-
-def pictures(images: pd.Series) -> pd.Series:
-    """The pictures that images are of: an enhanced region is `<picture>-<preset>`, and who saw it with one preset knows it with all."""
-    return images.str.partition("-")[0]
 
 
 def differences(tested: pd.DataFrame, params: Params) -> pd.DataFrame:

@@ -65,7 +65,7 @@ def run(params: Params) -> None:
     images["patient"] = images["patient"].map(groups)
     images["split"] = images["patient"].map(split)
     contracts.write(images, OUT / "manifest.parquet", contracts.Images)
-    contracts.write(images[list(contracts.Track.to_schema().columns)], TRACK / "manifest.parquet", contracts.Track)
+    contracts.write(images.assign(teaches=True)[list(contracts.Track.to_schema().columns)], TRACK / "manifest.parquet", contracts.Track)
     prove(groups, found, signatures)
     describe(files, refused, store.open_store(journal.pixels), params)
     shutil.move(journal.pixels, TRACK / "targets.npy")

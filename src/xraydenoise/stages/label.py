@@ -62,7 +62,7 @@ class Source(NamedTuple):
 
 
 def run(params: Params) -> None:
-    """Complete artifacts/tracks/enhanced (contracts.Track, without the vetoed labels) and write artifacts/label (audit.Audit of all).
+    """Complete artifacts/tracks/enhanced (contracts.Track) and write artifacts/label (audit.Audit of all).
 
     Raises ValueError for weights that are not the pinned ones, before any work, for a label that is broken, and, with the audit written,
     for too many vetoes.
@@ -90,15 +90,16 @@ def run(params: Params) -> None:
     stop(table, regions["split"], params.label.max_vetoed)
 
     with store.Writer(ENHANCED / "targets.npy") as writer:
-        for source, row in listed(planned):
-            if writer.append(label(source, row, stores)) != row["offset"]:
-                raise ValueError(
-                    f"{ENHANCED / tracks.REGIONS}: image {row['image']} does not follow the one before; run stage enhance again"
-                )
-    kept = regions.loc[~table["vetoed"], list(contracts.Track.to_schema().columns)]
-    contracts.write(kept, ENHANCED / "manifest.parquet", contracts.Track)
+        for source in planned:
+            for row, label in zip(source.rows, labels(source, stores), strict=True):
+                if writer.append(label) != row["offset"]:
+                    raise ValueError(
+                        f"{ENHANCED / tracks.REGIONS}: image {row['image']} does not follow the one before; run stage enhance again"
+                    )
+    taught = regions.assign(teaches=~table["vetoed"])
+    contracts.write(taught[list(contracts.Track.to_schema().columns)], ENHANCED / "manifest.parquet", contracts.Track)
     shutil.rmtree(WORK)
-    print(f"label: {page.share(table['vetoed'])} vetoed and kept out of the track; {OUT}/audit.md tells why")
+    print(f"label: {page.share(table['vetoed'])} vetoed, so no model learns from them; {OUT}/audit.md tells why")
 
 
 def sources(regions: pd.DataFrame, stores: tracks.Stores, labeller: Labeller) -> Iterator[Source]:
@@ -135,11 +136,6 @@ def plan(name: str, rows: list[Row], read: Callable[[], np.ndarray], inner: Plac
     return source._replace(paths=[WORK / f"{labeller.key(pixels)}.npy" for pixels in source.shown()])
 
 
-def listed(planned: list[Source]) -> Iterator[tuple[Source, Row]]:
-    """Every region with its source, in the order of the regions."""
-    return ((source, row) for source in planned for row in source.rows)
-
-
 def label_missing(planned: list[Source], labeller: Labeller, max_shift: float) -> None:
     """Make what no earlier run left at the sources' paths; what is broken is not kept."""
     jobs = [(source, number) for source in planned for number in range(len(source.paths))]
@@ -160,28 +156,30 @@ def label_missing(planned: list[Source], labeller: Labeller, max_shift: float) -
     LOG.write_text(json.dumps(times | made_on, indent=2) + "\n", encoding="utf-8")
 
 
-def label(source: Source, row: Row, stores: tracks.Stores) -> np.ndarray:
-    """The label of one region, float32 (H, W) in [0, 1].
+def labels(source: Source, stores: tracks.Stores) -> list[np.ndarray]:
+    """The labels of its regions, float32 (H, W) in [0, 1].
 
-    A plain source's is enhanced as the region was. Amplification is linear, so what the network changed is amplified alone, in the region
+    A plain source's is enhanced as each region was. Amplification is linear, so what the network changed is amplified alone, in the region
     and its margin, and added.
     """
     made: np.ndarray = np.clip(source.made()[0], 0, 1)
     if source.inner is None:
-        return made
-    change = enhancement.amplify(torch.from_numpy(made - source.read())[None, None], enhancement.gains([row["preset"]]))[0, 0].numpy()
-    return tracks.enhanced(tracks.amplified(stores, row) + change[source.inner], row)
+        return [made]
+    gains = enhancement.gains([row["preset"] for row in source.rows])
+    changes = enhancement.amplify(torch.from_numpy(made - source.read())[None, None], gains).numpy()  # (presets, 1, H, W)
+    return [
+        tracks.enhanced(tracks.amplified(stores, row) + change[source.inner], row)
+        for row, (change,) in zip(source.rows, changes, strict=True)
+    ]
 
 
 def seen(row: Row, stores: tracks.Stores, params: Params) -> np.ndarray:
-    """The input that a label is audited against, float32 (H, W): with the noise of the track's first condition; without, if it has none.
+    """The input that a label is audited against, float32 (H, W): with noise.
 
     What a label does to a picture is what a model has to learn: from the noisy one, as system A's authors measured theirs.
     """
-    for condition, noise in params.conditions["enhanced"].items():
-        generator = torch.Generator().manual_seed(draw_seed(params.seed, row["image"], f"audit {condition}"))
-        return tracks.noisy(stores, row, partial(noise, generator=generator))
-    return tracks.truth(stores, row)
+    generator = torch.Generator().manual_seed(draw_seed(params.seed, row["image"], "audit"))
+    return tracks.noisy(stores, row, partial(params.label.noise, generator=generator))
 
 
 def audited(planned: list[Source], stores: tracks.Stores, params: Params) -> pd.DataFrame:
@@ -191,8 +189,8 @@ def audited(planned: list[Source], stores: tracks.Stores, params: Params) -> pd.
         made = source.made()
         audit.refuse(source.name, source.read(), made[0], params.label.max_shift)
         survival = lesions.survival(made[0], made[1], source.spot) if source.spot else math.nan
-        for row in source.rows:
-            found = measures.measure(seen(row, stores, params), label(source, row, stores), survival)
+        for row, label in zip(source.rows, labels(source, stores), strict=True):
+            found = measures.measure(seen(row, stores, params), label, survival)
             judged = audit.judge(found, params.label.veto)
             facts = {"image": row["image"], "preset": row["preset"], "vetoed": judged[0].severity > 1, "reason": audit.reason(judged)}
             rows.append(facts | {"severity": judged[0].severity} | found._asdict())
@@ -201,12 +199,12 @@ def audited(planned: list[Source], stores: tracks.Stores, params: Params) -> pd.
 
 def worst_pairs(planned: list[Source], stores: tracks.Stores, table: pd.DataFrame, params: Params) -> list[worst.Pair]:
     """The worst labels and their inputs, as the stores would hold them, the worst first."""
-    every = list(listed(planned))
+    of = {row["image"]: source for source in planned for row in source.rows}
     pairs = []
-    for number in audit.hardest(table).index[: page.WORST]:
-        source, row = every[number]
-        both = (store.quantize(pixels) for pixels in (seen(row, stores, params).clip(0, 1), label(source, row, stores)))
-        pairs.append(worst.Pair(str(row["image"]), table.loc[number, "reason"], *both))
+    for image, reason in audit.hardest(table)[["image", "reason"]].head(page.WORST).itertuples(index=False):
+        number = [row["image"] for row in of[image].rows].index(image)
+        both = (seen(of[image].rows[number], stores, params).clip(0, 1), labels(of[image], stores)[number])
+        pairs.append(worst.Pair(image, reason, *map(store.quantize, both)))
     return pairs
 
 

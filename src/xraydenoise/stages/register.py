@@ -85,7 +85,7 @@ def run(params: Params) -> None:
         for one, card in zip(weighed, cards, strict=True):
             track = one.method.track
             learnt = contracts.read(Path("artifacts/tracks", track, "manifest.parquet"), contracts.Track)
-            seen = set(gate.pictures(learnt.loc[learnt["split"] != "test", "image"]))
+            seen = set(contracts.pictures(learnt.loc[learnt["split"] != "test", "image"]))
             registered = champion.register(opened, one.name, one.method, one.verdict, one.standing, test_set, seen, card)
             files(track).record.write_text(json.dumps(registered, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     for one in weighed:

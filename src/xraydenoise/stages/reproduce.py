@@ -48,7 +48,8 @@ def run(params: Params, name: str) -> None:
     contracts.write(pd.concat(scores, ignore_index=True), out / "scores.parquet", contracts.ProtocolScores)
     rows = contracts.read(track / "manifest.parquet", contracts.Track).query("split == 'train'")
     facts: dict[str, object] = {"network": learner.network.model_dump(mode="json"), "objective": learner.objective.model_dump(mode="json")}
-    facts |= {"plan": learner.plan(params.train).model_dump(mode="json"), "pictures": len(rows), "patients": rows["patient"].nunique()}
+    facts |= {"plan": learner.plan(params.train).model_dump(mode="json"), "images": len(rows)}
+    facts |= {"pictures": contracts.pictures(rows["image"]).nunique(), "patients": rows["patient"].nunique()}
     facts |= {"networks": networks, "alone": learner.objective.needs_classifier and judge is None}  # alone: no labels to classify
     (out / "config.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     shutil.rmtree(work)
@@ -84,7 +85,8 @@ class Drawn:
 
     def __init__(self, protocol: protocols.Protocol, letter: str, folder: Path, seed: int, split: str) -> None:
         self.track = tracks.Track(folder, protocol.position)
-        self.rows = self.track.rows[self.track.rows["split"] == split].sort_values("image", ignore_index=True)
+        rows = self.track.rows.query("teaches")  # a vetoed label judges nothing either
+        self.rows = rows[rows["split"] == split].sort_values("image", ignore_index=True)
         self.protocol, self.letter, self.seed = protocol, letter, seed
         self.targets = [self.track.target(row) for row in self.rows.to_dict("records")]
 

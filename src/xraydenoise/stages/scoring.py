@@ -48,8 +48,9 @@ class Track:
         return noisy, self.stored.truth(self.places[row["image"]])
 
     def label(self, row: Row) -> np.ndarray | None:
-        """Real-ESRGAN's label, float32 (H, W); None on track noise, whose target is the truth."""
-        return None if self.stored.regions is None else self.stored.target(self.places[row["image"]])
+        """Real-ESRGAN's label, float32 (H, W); None where it was vetoed, and on track noise, whose target is the truth."""
+        place = self.places[row["image"]]
+        return None if self.stored.regions is None or not place["teaches"] else self.stored.target(place)
 
 
 def denoiser(network: nn.Module, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from xraydenoise import contracts, enhancement
 from xraydenoise.data import store
 from xraydenoise.enhancement import Curve, Position
+from xraydenoise.training import enhanced as joined
 
 TRACKS = Path("artifacts/tracks")
 REGIONS = "regions.parquet"  # lies in the folder of track enhanced alone
@@ -88,7 +89,7 @@ def noisy(stores: Stores, region: Row, noise: Callable[[Tensor], Tensor]) -> np.
     """The same with `noise`, a function of pictures (1, 1, H, W), joined where the region has it; float32 (H, W)."""
     plain = store.read(stores.plain, region["plain"], region["height"], region["width"])
     gains, curves = enhancement.gains([region["preset"]]), _curves(region)
-    return np.asarray(enhancement.noisy(noise, _batch(plain), _batch(amplified(stores, region)), gains, curves, region["noise"])[0, 0])
+    return np.asarray(joined.noisy(noise, _batch(plain), _batch(amplified(stores, region)), gains, curves, region["noise"])[0, 0])
 
 
 def amplified(stores: Stores, region: Row) -> np.ndarray:

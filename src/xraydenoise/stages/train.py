@@ -51,7 +51,8 @@ def run(params: Params, name: str) -> None:
     write_history(state.history, curves / f"{name}.csv")
     log(state, name, device, resumed)
     shutil.rmtree(work)
-    print(f"train {name}: PSNR on val {state.best_val_psnr:.2f} dB at step {state.best_step} of {state.step} (ended by {state.stopped})")
+    reached = f"PSNR to the target on val {state.best_val_target_psnr:.2f} dB at step {state.best_step} of {state.step}"
+    print(f"train {name}: {reached} (ended by {state.stopped})")
 
 
 def learn(
@@ -83,7 +84,7 @@ def learn(
     write_history(state.history, work / "history.csv")  # MLflow's mirror reads it while this runs
     saved = time.monotonic()
     for step in progress(fit, f"train {name}", total=plan.steps, done=state.step):
-        if step.val_psnr is not None:
+        if step.val_target_psnr is not None:
             write_history(state.history, work / "history.csv")
         if time.monotonic() - saved >= params.train.checkpoint_every:
             checkpoints.save(state, checkpoint, digest)
@@ -107,7 +108,9 @@ def pictures(
 ) -> tuple[batches.Pictures, batches.Pictures]:
     """The training and the val pictures in the folder of a track; those of val in an order that takes every patient once before a second
     time. `position` is where noise joins on track enhanced; None is where params.yaml had it."""
-    manifest = splits.by_turns(contracts.read(track / "manifest.parquet", contracts.Track), ["image"]).reset_index(drop=True)
+    manifest = splits.by_turns(contracts.read(track / "manifest.parquet", contracts.Track).query("teaches"), ["image"]).reset_index(
+        drop=True
+    )
     regions = tracks.regions(track, manifest["image"], position)
     names = ["targets"] if regions is None else ["targets", "linear", "plain"]
     stores = {name: store.resident(store.open_store(track / f"{name}.npy"), device) for name in names}
@@ -176,7 +179,7 @@ def outcome(state: loop.State, device: torch.device) -> dict[str, object]:
     return {
         "parameters": models.parameters(state.network),
         "best_step": state.best_step,
-        "best_val_psnr": state.best_val_psnr,
+        "best_val_target_psnr": state.best_val_target_psnr,
         "steps_run": state.step,
         "stopped": state.stopped,
         "reproducible": device.type == "cpu" and state.stopped != "max_minutes",

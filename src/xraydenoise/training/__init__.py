@@ -80,7 +80,7 @@ class Recipe(kinds.Config):
         except ValueError as error:
             raise ValueError(f"objective: {error}") from error
         if self.track == "enhanced" and not self.objective.needs_target:
-            raise ValueError(f"objective: {self.objective.kind} looks at no target, but track enhanced is scored against labels; use mse")
+            raise ValueError(f"objective: {self.objective.kind} looks at no target, but models of track enhanced learn labels; use mse")
         if self.objective.needs_classifier and plan.patch < SMALLEST:
             raise ValueError(f"objective: {self.objective.kind} asks a classifier of crops of {SMALLEST} px or more, found {plan.patch}")
         if plan.steps <= plan.warmup:

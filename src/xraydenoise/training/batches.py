@@ -8,9 +8,10 @@ from itertools import islice, pairwise
 import torch
 from torch import Tensor
 
-from xraydenoise import enhancement
 from xraydenoise.data.store import scale
+from xraydenoise.enhancement import Position
 from xraydenoise.noise import Noise, draw_seed
+from xraydenoise.training import enhanced
 from xraydenoise.training.objectives import Batch
 
 Pair = tuple[Tensor, Tensor]  # noisy and target, float32 (B, 1, H, W) each
@@ -25,7 +26,7 @@ class Enhanced:
     offset: Tensor  # (N,) int64: of each picture in `plain`
     gains: Tensor  # (N, 8) of the preset's bands
     curves: Tensor  # (N, 4) of the preset's curve
-    position: enhancement.Position  # where noise joins
+    position: Position  # where noise joins
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ class Pictures:
         found = self.enhanced
         plain = scale(found.plain[index + (found.offset - self.offset)[image, None, None]])[:, None]
         linear = found.linear[index][:, None]
-        return enhancement.noisy(noise, plain, linear, found.gains[image], found.curves[image], found.position)
+        return enhanced.noisy(noise, plain, linear, found.gains[image], found.curves[image], found.position)
 
 
 class Batches:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from xraydenoise.training.loop import State, Step
 
-FIELDS = ("loss_steps", "step", "best_step", "best_val_psnr", "worse", "seconds", "stopped")  # of State, beside its tensors
+FIELDS = ("loss_steps", "step", "best_step", "best_val_target_psnr", "worse", "seconds", "stopped")  # of State, beside its tensors
 
 
 def save(state: State, path: Path, recipe: str) -> None:

@@ -25,7 +25,7 @@ class Step:
     step: int  # steps done
     learning_rate: float
     loss: float | None = None  # mean since the last validation
-    val_psnr: float | None = None  # dB, mean over val pictures, of the averaged weights
+    val_target_psnr: float | None = None  # dB against the targets, mean over val pictures, of the averaged weights
 
 
 @dataclass(eq=False)
@@ -40,7 +40,7 @@ class State:
     loss_steps: int = 0
     step: int = 0  # done
     best_step: int = 0
-    best_val_psnr: float = -math.inf
+    best_val_target_psnr: float = -math.inf
     worse: int = 0  # validations since the best
     seconds: float = 0.0  # of training, all attempts together
     stopped: str = ""  # why it ended: budget, patience or max_minutes
@@ -149,8 +149,8 @@ def validated(state: State, validation: Sequence[Pair], rate: float, choose: boo
     state.loss_sum.zero_()
     state.loss_steps = 0
     state.worse += 1
-    if reached > state.best_val_psnr or not choose:
-        state.best_val_psnr, state.best_step, state.worse = reached, row.step, 0
+    if reached > state.best_val_target_psnr or not choose:
+        state.best_val_target_psnr, state.best_step, state.worse = reached, row.step, 0
         state.best = copy.deepcopy(state.averaged.state_dict())
     return row
 

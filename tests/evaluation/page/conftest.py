@@ -38,7 +38,15 @@ def rank() -> pd.DataFrame:
     for split in ("val", "test"):
         for condition, base in (("all", 28.123456), ("gaussian_20", 26.0), ("quantum_30", 30.2)):
             for place, (method, gain) in enumerate(METHODS.items()):
-                row = {"track": "noise", "split": split, "condition": condition, "method": method, "images": 24, "patients": 8}
+                row = {
+                    "track": "noise",
+                    "split": split,
+                    "condition": condition,
+                    "method": method,
+                    "images": 24,
+                    "pictures": 24,
+                    "patients": 8,
+                }
                 row |= {"psnr": base + gain, "ssim": 0.8 + gain / 100, "mse": 10 ** (-(base + gain) / 10), "group": "aabcd"[place]}
                 for name, value in (("gain_psnr", gain), ("gain_ssim", gain / 100)):
                     row |= {name: value, f"{name}_low": value * 0.9, f"{name}_high": value * 1.1}

@@ -14,15 +14,16 @@ from xraydenoise.evaluation.report import MEANING
 from xraydenoise.evaluation.statistics import FEW
 
 MEAN = "mean over conditions"
+Columns = Mapping[str, tuple[str, int]]  # of a ranking: head, and digits shown
+
 METRICS = {
     "psnr": ("PSNR, dB", 2),
     "ssim": ("SSIM", 4),
     "ms_ssim": ("MS-SSIM", 4),
     "edges": ("edges", 3),
     "mse": ("MSE", 5),
-    "label_psnr": ("label: PSNR, dB", 2),
-    "label_ssim": ("label: SSIM", 4),
-}  # digits shown
+}
+AGREEMENT = {"label_psnr": ("label: PSNR, dB", 2), "label_ssim": ("label: SSIM", 4)}  # behind all that is of the truth
 
 
 def summary(content: Content) -> str:
@@ -54,7 +55,7 @@ def ranking(content: Content) -> str:
     """A table a track, split and condition, best first: means, gains with intervals, and the letters of who cannot be told apart."""
     parts = []
     for track, rows in content.ranking.groupby("track", sort=False):
-        meaning = text(MEANING[str(track)].replace("**", ""))
+        meaning = text(MEANING[str(track)].replace("**", "").replace("`", ""))
         parts.append(f'<section class="track"><h3>Track {text(track)}</h3><p>{meaning}</p>')
         test, val = (_tables(part, str(track), content) for part in (rows[rows["split"] == "test"], rows[rows["split"] != "test"]))
         parts += test[:1] + [details("Test, each condition alone", "".join(test[1:]))] * (len(test) > 1)
@@ -67,21 +68,22 @@ def _tables(rows: pd.DataFrame, track: str, content: Content) -> list[str]:
     shown = rows[~rows["method"].isin([REFERENCE, "noisy"])]  # the noisy picture's loss would squeeze all the rest
     ticks = charts.steps(min(0.0, shown["gain_psnr_low"].min()), max(0.0, shown["gain_psnr_high"].max()), 4) if len(shown) else [-1.0, 1.0]
     span = (ticks[0], ticks[-1])
-    metrics = {name: shape for name, shape in METRICS.items() if name in rows and rows[name].notna().any()}
+    metrics, agreement = (
+        {name: shape for name, shape in columns.items() if name in rows and rows[name].notna().any()} for columns in (METRICS, AGREEMENT)
+    )
     heads = [*(head for head, _ in metrics.values()), f"gain over the {REFERENCE}, dB", charts.axis(*span), "gain in SSIM"]
+    heads += [head for head, _ in agreement.values()]
     grouped = "group" in rows and bool(rows["group"].notna().any())
     for condition, block in sorted(rows.groupby("condition", sort=False), key=lambda pair: pair[0] != ALL):
         first = block.iloc[0]
         caption = f"{str(first['split']).capitalize()}, {MEAN if condition == ALL else str(condition)}"
-        lines = [_line(row, metrics, span, grouped, _note(row["method"], track, content)) for row in block.to_dict("records")]
+        lines = [_line(row, metrics, agreement, span, grouped, _note(row["method"], track, content)) for row in block.to_dict("records")]
         note = f"{_count(first)}; intervals {content.confidence:.0%}"
         found.append(table(caption, ["method", *(["group"] if grouped else []), *heads], lines, note))
     return found
 
 
-def _line(
-    row: Mapping[Any, Any], metrics: Mapping[str, tuple[str, int]], span: tuple[float, float], grouped: bool, note: str
-) -> list[Cell]:
+def _line(row: Mapping[Any, Any], metrics: Columns, agreement: Columns, span: tuple[float, float], grouped: bool, note: str) -> list[Cell]:
     tag = f' <small class="{note}">{note}</small>' if note else ""
     line = [Cell(f"{text(row['method'])}{tag}")]
     line += [cell(row["group"])] if grouped else []
@@ -91,7 +93,7 @@ def _line(
         told = "reference" if is_reference else f"{number(row[name], digits, signed=True)} {_ends(row, name, digits)}"
         line.append(Cell(told, row[name]))
     drawn = Cell(charts.bar(row["gain_psnr"], (row["gain_psnr_low"], row["gain_psnr_high"]), span))
-    return [*line[:-1], drawn, line[-1]]
+    return [*line[:-1], drawn, line[-1], *(Cell(number(row[name], digits), row[name]) for name, (_, digits) in agreement.items())]
 
 
 def _ends(row: "pd.Series[Any] | Mapping[Any, Any]", name: str, digits: int) -> str:

@@ -1,14 +1,10 @@
 """Noisy enhanced pictures: noise joins the plain picture, whose enhancement amplifies it, or the enhanced one, or both."""
 
 from collections.abc import Callable
-from typing import Literal
 
 from torch import Tensor
 
-from xraydenoise.enhancement.curve import apply
-from xraydenoise.enhancement.presets import amplify
-
-Position = Literal["before", "after", "both"]  # where noise joins: before the enhancement, after it, or at both places
+from xraydenoise.enhancement import Position, amplify, apply
 
 
 def noisy(
