@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from xraydenoise import models, params
+from xraydenoise.device import pick
 from xraydenoise.training import batches, loop, objectives
-from xraydenoise.training.device import pick
 
 PICTURES, SIZE = 16, 256  # px
 ROUNDS, STEPS = 5, 20

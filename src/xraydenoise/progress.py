@@ -25,3 +25,8 @@ def progress(items: Iterable[Item], what: str, total: int, done: int = 0) -> Ite
             left = (now - start) / (count - done) * (total - count)
             print(f"{what}: {count}/{total}, {now - start:.0f} s, about {left:.0f} s left", file=sys.stderr, flush=True)
             said = now
+
+
+def say(line: str) -> None:
+    """A line on stderr, above the bar where there is one."""
+    tqdm.write(line, file=sys.stderr)

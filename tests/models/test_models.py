@@ -27,11 +27,13 @@ PUBLISHED = {  # the published shape of every kind, and how many parameters it l
     "vae": ({"side": 64, "channels": [32, 64], "code": 50, "kernel": 3}, 1_600_613),
     "skip_autoencoder": ({"channels": [64, 64, 128, 256, 518], "last": 64}, 12_634_631),
     "red_net": ({"channels": 64, "depth": 30, "unshuffle": 1}, 1_035_201),
+    "residual_unet": ({"channels": [40, 80, 160, 192], "blocks": [2, 2, 2, 4], "unshuffle": 2}, 5_454_580),
 }
 VARIANTS = [  # further published shapes
     ({"kind": "dncnn", "channels": 64, "depth": 20, "unshuffle": 1, "batch_norm": True}, 667_073),
     ({"kind": "red_net", "channels": 64, "depth": 10, "unshuffle": 1}, 296_641),
     ({"kind": "red_net", "channels": 64, "depth": 20, "unshuffle": 1}, 665_921),
+    ({"kind": "residual_unet", "channels": [32, 64, 96, 128], "blocks": [1, 1, 1, 2], "unshuffle": 2}, 1_273_860),
     ({"kind": "vae", "side": 64, "channels": [32, 64], "code": 10, "kernel": 3}, 366_613),
     ({"kind": "vae", "side": 64, "channels": [32, 64], "code": 40, "kernel": 3}, 1_292_113),
     ({"kind": "vae", "side": 128, "channels": [32, 64], "code": 50, "kernel": 3}, 6_624_357),
@@ -57,7 +59,7 @@ def test_every_kind_has_a_published_shape_here_and_names_its_paper() -> None:
     assert all(network.paper for network in NETWORKS)
 
 
-RESIDUAL = ("dncnn", "ding_liu", "eudncnn", "rdn", "red_net")
+RESIDUAL = ("dncnn", "ding_liu", "eudncnn", "rdn", "red_net", "residual_unet")
 
 
 @pytest.mark.parametrize("kind", RESIDUAL)

@@ -28,9 +28,9 @@ def decode(path: Path, max_megapixels: float, voi: bool) -> Picture:
     memory, no_picture, not_an_image, not_finite, photometric, planar, range, too_large, transfer_syntax, transparent, truncated,
     unreadable, window.
     """
-    data = _content(path, max_megapixels * 1e6 * BYTES_A_PIXEL + 2**20)
+    data = content(path, max_megapixels)
     try:
-        picture = dicom.read(data, max_megapixels, voi) if magic.begins(data) else _raster(data, max_megapixels)
+        picture = dicom.read(data, max_megapixels, voi) if magic.begins(data) else _scaled(*raster(data, max_megapixels))
     except MemoryError as error:
         raise Refused(MEMORY, "takes more memory than there is now; ingest tries it again when it is run again") from error
     sparse = picture.pixels[::16, ::16]  # shows nearly always that a picture is not constant, at a 256th of the cost
@@ -39,8 +39,9 @@ def decode(path: Path, max_megapixels: float, voi: bool) -> Picture:
     return picture
 
 
-def _content(path: Path, limit: float) -> bytes:
-    """The whole file. A pipe or device is never opened: it might not end, or not begin."""
+def content(path: Path, max_megapixels: float) -> bytes:
+    """The whole file. A pipe or device is never opened: it might not end, or not begin. Raises Refused: empty, too_large, unreadable."""
+    limit = max_megapixels * 1e6 * BYTES_A_PIXEL + 2**20
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):
@@ -55,13 +56,15 @@ def _content(path: Path, limit: float) -> bytes:
     return data
 
 
-def _raster(data: bytes, max_megapixels: float) -> Picture:
+def raster(data: bytes, max_megapixels: float) -> tuple[np.ndarray, int]:
+    """Pixels as a file other than DICOM stores them, (H, W) or (H, W, 3 or 4), and their bits. Raises Refused, as `decode` does."""
     for first, read in READERS.items():
         if data.startswith(first):
-            pixels, bits = read(data, max_megapixels)
-            break
-    else:
-        raise Refused("not_an_image", f"begins with {data[:8].hex(' ')}; expected PNG, JPEG, BMP, TIFF or DICOM")
+            return read(data, max_megapixels)
+    raise Refused("not_an_image", f"begins with {data[:8].hex(' ')}; expected PNG, JPEG, BMP, TIFF or DICOM")
+
+
+def _scaled(pixels: np.ndarray, bits: int) -> Picture:
     real, high = pixels.dtype.kind == "f", 2**bits - 1
     scaled = rescale_unit(gray(pixels, 1)) if real else rescale(gray(pixels, high), 0, high)
     return Picture(scaled, bits, spacing=None, patient=None, study=None, view=None, burned_in=False)

@@ -1,5 +1,6 @@
 """Denoising networks: one file a kind, whose Config builds the network; every one takes pictures of any size and returns the same."""
 
+import hashlib
 import json
 from abc import abstractmethod
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Annotated, ClassVar
 
 import torch
 from pydantic import BeforeValidator, SerializeAsAny
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -60,9 +62,15 @@ def load(folder: Path, device: torch.device) -> nn.Module:
     network = initialised(known, seed=0)
     try:
         network.load_state_dict(load_file(weights))
-    except RuntimeError as error:
+    except (RuntimeError, SafetensorError) as error:
         raise ValueError(f"{weights}: does not fit the network in {config}: {' '.join(str(error).split())[:300]}") from error
     return placed(network, device).eval()
+
+
+def digest(folder: Path) -> str:
+    """The sha256 of the weights in `folder`."""
+    with (folder / "weights.safetensors").open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def placed(network: nn.Module, device: torch.device) -> nn.Module:

@@ -8,11 +8,11 @@ import pandas as pd
 import torch
 
 from xraydenoise import models
+from xraydenoise.device import pick
 from xraydenoise.evaluation import metrics, page, ranking
 from xraydenoise.evaluation.ranking import REFERENCE
 from xraydenoise.params import Params
 from xraydenoise.stages import baseline, scoring
-from xraydenoise.training.device import pick
 
 TRUTH, LABEL = "truth", "label"  # what the pictures call the picture without noise, and what Real-ESRGAN made of it
 TOLERANCE = 0.01  # dB, which the page rounds to; where the same machine scored, the pictures are the same, another rounds otherwise

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from xraydenoise import models
+from xraydenoise.device import pick
 from xraydenoise.params import Params
 from xraydenoise.stages import examination, scoring
-from xraydenoise.training.device import pick
 
 
 def run(params: Params, name: str) -> None:

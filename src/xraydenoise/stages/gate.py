@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from xraydenoise import contracts, models
+from xraydenoise.device import pick
 from xraydenoise.evaluation import significance
 from xraydenoise.evaluation.audits import audits
 from xraydenoise.evaluation.gate import Contender, decide
@@ -16,7 +17,6 @@ from xraydenoise.evaluation.ranking import REFERENCE
 from xraydenoise.evaluation.verdict import Verdict
 from xraydenoise.params import Params
 from xraydenoise.stages import scoring
-from xraydenoise.training.device import pick
 
 CHAMPION = "champion"  # what the scores call the model that stands, whatever it was called when it was trained
 AUDITED = 8  # clean test pictures, at most, on which a candidate is audited

@@ -18,14 +18,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from xraydenoise import contracts, enhancement
+from xraydenoise import contracts, device, enhancement
 from xraydenoise.data import store
 from xraydenoise.labelling import Labeller, audit, lesions, measures, page, worst
 from xraydenoise.noise import draw_seed
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
 from xraydenoise.stages import tracks
-from xraydenoise.training import device
 
 NOISE, ENHANCED = tracks.TRACKS / "noise", tracks.TRACKS / "enhanced"
 OUT = Path("artifacts/label")

@@ -18,11 +18,11 @@ from safetensors.torch import save_file
 
 from xraydenoise import contracts, enhancement, models, noise, training
 from xraydenoise.data import splits, store
+from xraydenoise.device import pick
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
 from xraydenoise.stages import tracks
 from xraydenoise.training import Recipe, batches, checkpoints, classifier, loop
-from xraydenoise.training.device import pick
 
 CLASSIFIER = Path("artifacts/classifier")
 
@@ -171,7 +171,7 @@ def code(model: Recipe) -> list[Path]:
     package = Path(training.__path__[0]).parent
     named = [f"models/{name}" for name in ("__init__", "bottleneck", "initial", "padding", "patches", model.network.kind)]
     named += [f"training/objectives/{name}" for name in ("__init__", model.objective.kind)]
-    named += ["data/depth", "data/splits", "data/store", "stages/tracks", "stages/train"]
+    named += ["data/depth", "data/splits", "data/store", "device", "stages/tracks", "stages/train"]
     return sorted([*(package / f"{name}.py" for name in named), *package.glob("noise/*.py"), *package.glob("training/*.py")])
 
 

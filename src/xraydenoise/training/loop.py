@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from xraydenoise import models
+from xraydenoise.device import bf16_supported
 from xraydenoise.training import Plan, TrainConfig
 from xraydenoise.training.batches import Pair
-from xraydenoise.training.device import bf16_supported
 from xraydenoise.training.objectives import Batch, Criterion
 
 FLOOR = 1e-10  # mean squared error that reads 100 dB, the most that a PSNR says

@@ -37,13 +37,24 @@ def read(data: bytes, max_megapixels: float, voi: bool) -> Picture:
     Raises Refused, as `decode.decode` does.
     """
     try:
-        dataset = _dataset(data, max_megapixels)
-        _check(dataset, max_megapixels)
+        dataset = opened(data, max_megapixels)
+        if int(dataset.get("NumberOfFrames") or 1) > 1:
+            raise Refused("frames", f"has {dataset.NumberOfFrames} frames; expected one radiograph a file")
         return _picture(dataset, voi)
     except (Refused, MemoryError):
         raise
     except Exception as error:  # damaged files make pydicom raise nearly any class
         raise Refused("unreadable", f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+
+
+def opened(data: bytes, max_megapixels: float) -> Dataset:
+    """The header and the coded pixels of a file whose frames, of which there may be many, are each within the limit and can be decoded.
+
+    Raises Refused for another, and nearly any class for a damaged one.
+    """
+    dataset = _dataset(data, max_megapixels)
+    _check(dataset, max_megapixels)
+    return dataset
 
 
 def _dataset(data: bytes, max_megapixels: float) -> Dataset:
@@ -77,8 +88,6 @@ def _check(dataset: Dataset, max_megapixels: float) -> None:
     if "Rows" not in dataset or "Columns" not in dataset:
         raise Refused("not_an_image", f"DICOM of modality {dataset.get('Modality', 'unknown')} holds no picture")
     check_size(int(dataset.Rows), int(dataset.Columns), max_megapixels)
-    if int(dataset.get("NumberOfFrames") or 1) > 1:
-        raise Refused("frames", f"has {dataset.NumberOfFrames} frames; expected one radiograph a file")
     photometric, samples = dataset.PhotometricInterpretation, int(dataset.get("SamplesPerPixel") or 1)
     if SAMPLES.get(photometric) != samples:
         raise Refused("photometric", f"{photometric!r} of {samples} samples a pixel; expected MONOCHROME1, MONOCHROME2 or gray RGB")

@@ -69,21 +69,40 @@ def whole(dataset: Dataset) -> Whole:
 
     Raises Refused: colour, damaged, depth, range, truncated.
     """
+    return within(dataset, container(dataset))
+
+
+def container(dataset: Dataset) -> np.ndarray:
+    """PixelData as it is allocated, integers (H, W): the stored bits and what lies beside them. Raises Refused, as `whole` does."""
     bits, high_bit, allocated = int(dataset.BitsStored), int(dataset.HighBit), int(dataset.BitsAllocated)
     if bits not in DEPTHS or not bits - 1 <= high_bit < allocated:
         raise Refused("depth", f"{bits} bits stored up to bit {high_bit} of {allocated}; expected 8 to 16 stored and room for them")
-    signed = dataset.PixelRepresentation == 1
-    limits = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-    values = gray(_decoded(dataset), limits[1])
-    overlaid = any(dataset[group, OVERLAY_BIT_POSITION].value for group in OVERLAYS if (group, OVERLAY_BIT_POSITION) in dataset)
-    if high_bit != bits - 1 or overlaid:
+    return gray(_decoded(dataset), _limits(dataset)[1])
+
+
+def within(dataset: Dataset, values: np.ndarray) -> Whole:
+    """What `whole` gives, of a `container` that was read already; 0 where the padding is."""
+    bits, high_bit = int(dataset.BitsStored), int(dataset.HighBit)
+    signed, limits = dataset.PixelRepresentation == 1, _limits(dataset)
+    if high_bit != bits - 1 or overlaid(dataset):
         values = _only(values, bits, high_bit)
-    padding = _padding(dataset, values)
+    padding = padded(dataset, values)
     if padding is not None:
         values = np.where(padding, values.dtype.type(0), values)  # it may lie outside the stored bits
     if signed and limits[1] < values.max() <= 2**bits - 1:  # the sign was not carried on upward
         values = _only(values, bits, bits - 1)
     return values, bits, limits, padding  # bits in use beyond these mean a wrong depth: `rescale` refuses, since dropping them would wrap
+
+
+def overlaid(dataset: Dataset) -> list[tuple[int, int]]:
+    """Group and bit of each overlay that lies in the bits beside the stored ones, as the standard allowed until 2004."""
+    positions = [(group, dataset[group, OVERLAY_BIT_POSITION].value) for group in OVERLAYS if (group, OVERLAY_BIT_POSITION) in dataset]
+    return [(group, int(bit)) for group, bit in positions if bit]
+
+
+def _limits(dataset: Dataset) -> tuple[int, int]:
+    bits = int(dataset.BitsStored)
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if dataset.PixelRepresentation == 1 else (0, 2**bits - 1)
 
 
 def _decoded(dataset: Dataset) -> np.ndarray:
@@ -122,8 +141,8 @@ def _only(values: np.ndarray, bits: int, high_bit: int) -> np.ndarray:
     return (values << (allocated - 1 - high_bit)) >> (allocated - bits)
 
 
-def _padding(dataset: Dataset, values: np.ndarray) -> np.ndarray | None:
-    """Where pixels fill the picture up to a rectangle (PS3.3 C.7.5.1.1.2): bool (H, W)."""
+def padded(dataset: Dataset, values: np.ndarray) -> np.ndarray | None:
+    """Where pixels fill the picture up to a rectangle (PS3.3 C.7.5.1.1.2): bool (H, W), or None if nowhere."""
     if dataset.get("PixelPaddingValue") is None:
         return None
     limit = dataset.get("PixelPaddingRangeLimit")

@@ -1,0 +1,50 @@
+"""Files in, the same files without noise out: what `xraydenoise denoise` does."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from xraydenoise.data.picture import NO_PICTURE, Refused
+from xraydenoise.denoise import Denoiser
+from xraydenoise.files import formats
+from xraydenoise.files.plan import Job
+from xraydenoise.progress import progress, say
+
+
+class Outcome(NamedTuple):
+    """What became of the files."""
+
+    done: int  # files written
+    empty: int  # files that were never meant to hold a picture, such as a DICOMDIR
+    failed: int
+    seconds: float
+
+
+def run(jobs: Sequence[Job], denoise: Denoiser) -> Outcome:
+    """Denoise each source into its target, which appears whole or not at all; a file that cannot be is one line on stderr."""
+    start = time.monotonic()
+    done = empty = failed = 0
+    for job in progress(jobs, "denoise", len(jobs)):
+        try:
+            write(job.target, formats.denoised(job.source, denoise))
+            done += 1
+        except Refused as error:
+            without = error.reason == NO_PICTURE
+            empty, failed = empty + without, failed + (not without)
+            say(f"{job.source}: {error}")
+        except (ValueError, OSError, RuntimeError, MemoryError) as error:
+            failed += 1
+            say(f"{job.source}: {' '.join(str(error).split()) or type(error).__name__}")
+    return Outcome(done, empty, failed, time.monotonic() - start)
+
+
+def write(target: Path, content: bytes) -> None:
+    """Write the whole file under another name beside `target`, which then takes its place."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

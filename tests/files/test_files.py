@@ -1,0 +1,131 @@
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, GrayscaleSoftcopyPresentationStateStorage
+
+from xraydenoise import files
+from xraydenoise.__main__ import main
+
+OPTIONS = ["--model", "fast", "--device", "cpu"]
+# What only the pipeline needs, and what Windows does not have.
+ABSENT = ["pandas", "pandera", "pyarrow", "mlflow", "dvc", "prefect", "yaml", "skimage", "matplotlib", "kagglehub", "psutil", "fcntl"]
+
+
+@pytest.fixture
+def scans(noisy: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two pictures."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scans/deep").mkdir(parents=True)
+    cv2.imwrite("scans/a.png", np.rint(noisy * 65535).astype(np.uint16))
+    cv2.imwrite("scans/deep/b.jpg", np.rint(noisy * 255).astype(np.uint8))
+    return tmp_path / "scans"
+
+
+def tree(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_folder_is_denoised_and_the_last_line_says_how_many_how_fast_and_where(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {name: (scans / name).read_bytes() for name in tree(scans)}
+    assert main(["denoise", "scans", "--output", "out", *OPTIONS]) == 0
+    assert re.fullmatch(r"2 of 2 files denoised in [\d.]+ s \([\d.]+ s each\), into out\n", capsys.readouterr().out)
+    assert tree(Path("out")) == ["a.png", "deep/b.png"]
+    assert {name: (scans / name).read_bytes() for name in tree(scans)} == before
+    result = cv2.imread("out/a.png", cv2.IMREAD_UNCHANGED)
+    assert result.dtype == np.uint16
+    assert result.std() < 0.95 * cv2.imread("scans/a.png", cv2.IMREAD_UNCHANGED).std()
+
+
+def test_a_bad_file_is_one_line_with_its_reason_and_the_others_go_on(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (scans / "a.tif").write_bytes(b"no tiff")
+    np.save(scans / "c.npy", np.full((9, 9), np.nan))
+    (scans / "notes.txt").touch()
+    assert main(["denoise", "scans", "--output", "out", *OPTIONS]) == 2
+    out, err = capsys.readouterr()
+    assert "scans/a.tif: not_an_image: begins with 6e 6f" in err
+    assert "scans/c.npy: 81 of 81 pixels are NaN or infinite" in err
+    assert re.fullmatch(r"2 of 4 files denoised in .*, into out; 2 failed; 1 that hold no picture passed over\n", out)
+    assert tree(Path("out")) == ["a.png", "deep/b.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes in folders")
+def test_a_pipe_is_a_line_and_not_waited_for(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(scans / "pipe.png")
+    assert main(["denoise", "scans", "--output", "out", *OPTIONS]) == 2
+    assert "scans/pipe.png: unreadable: is a folder, pipe or device; expected a file" in capsys.readouterr().err
+
+
+def test_an_object_that_was_never_meant_to_hold_a_picture_is_said_and_is_no_failure(
+    scans: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = Dataset()
+    state.SOPClassUID, state.SOPInstanceUID = GrayscaleSoftcopyPresentationStateStorage, "1.2.3"
+    state.file_meta = FileMetaDataset()
+    state.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    state.save_as(scans / "PR0001", enforce_file_format=True)
+    assert main(["denoise", "scans", "--output", "out", *OPTIONS]) == 0
+    out, err = capsys.readouterr()
+    assert "scans/PR0001: no_picture: DICOM of class Grayscale Softcopy Presentation State Storage, which holds none\n" in err
+    assert re.fullmatch(r"2 of 3 files denoised in .*, into out; 1 that hold no picture passed over\n", out)
+
+
+def test_results_that_are_there_are_refused_before_anything_is_computed(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("out/deep").mkdir(parents=True)
+    Path("out/deep/b.png").write_bytes(b"mine")
+    assert main(["denoise", "scans", "--output", "out", *OPTIONS]) == 1
+    assert capsys.readouterr().err == "error: out/deep/b.png: there already; --overwrite replaces what is there\n"
+    assert tree(Path("out")) == ["deep/b.png"]
+    assert main(["denoise", "scans", "--output", "out", "--overwrite", *OPTIONS]) == 0
+    assert Path("out/deep/b.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_same_input_gives_the_same_bytes(scans: Path) -> None:
+    for output in ("one", "two"):
+        assert main(["denoise", "scans", "--output", output, *OPTIONS]) == 0
+    assert all(Path("one", name).read_bytes() == Path("two", name).read_bytes() for name in ("a.png", "deep/b.png"))
+
+
+def test_options_reach_the_denoiser_or_are_refused_in_one_line(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["denoise", "scans/a.png", "--output", "out", "--strength", "0", *OPTIONS]) == 0
+    np.testing.assert_array_equal(cv2.imread("out/a.png", cv2.IMREAD_UNCHANGED), cv2.imread("scans/a.png", cv2.IMREAD_UNCHANGED))
+    capsys.readouterr()
+    assert main(["denoise", "scans/a.png", "--output", "other", "--model", "bset"]) == 1
+    assert capsys.readouterr().err.startswith("error: model: 'bset' is neither best nor fast nor a folder")
+    assert not Path("other").exists()
+
+
+def test_a_result_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "a.png"
+    target.write_bytes(b"before")
+
+    def full(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[:3])
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="no space left"):
+        files.write(target, b"after all")
+    assert tree(tmp_path) == ["a.png"]
+    assert target.read_bytes() == b"before"
+
+
+def test_the_command_imports_nothing_of_the_pipeline_and_nothing_that_only_posix_has(scans: Path) -> None:
+    program = f"""
+import sys
+for name in {ABSENT!r}:
+    sys.modules[name] = None  # as if it were not installed
+from xraydenoise.__main__ import main
+code = main(["denoise", "scans", "--output", "out", "--model", "fast", "--device", "cpu"])
+pipeline = ("xraydenoise.stages", "xraydenoise.params", "xraydenoise.registry", "xraydenoise.training", "xraydenoise.contracts")
+print(code, [name for name in sys.modules if name.startswith(pipeline)])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == ["0 []"], done.stderr

@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+
+from xraydenoise.files.plan import Job, plan
+
+JPEG = b"\xff\xd8\xff\xe0"
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """scans/ with pictures by name and by content, in two folders, and other files."""
+    monkeypatch.chdir(tmp_path)
+    for name, content in {
+        "scans/a.png": b"",
+        "scans/b/c.TIF": b"",
+        "scans/b/d.jpg": JPEG,
+        "scans/b/IM0001": b"\0" * 128 + b"DICM",
+        "scans/notes.txt": b"",
+        "scans/.hidden.png": b"",
+        "scans/.git/e.png": b"",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return tmp_path
+
+
+def test_the_tree_of_a_folder_is_kept_and_its_other_files_are_counted(files: Path) -> None:
+    found = plan([Path("scans")], Path("out"), overwrite=False)
+    assert {(str(job.source), str(job.target)) for job in found.jobs} == {
+        ("scans/a.png", "out/a.png"),
+        ("scans/b/c.TIF", "out/b/c.TIF"),
+        ("scans/b/d.jpg", "out/b/d.png"),
+        ("scans/b/IM0001", "out/b/IM0001"),
+    }
+    assert found.others == 1
+
+
+def test_a_file_goes_straight_into_the_output_and_twice_is_once(files: Path) -> None:
+    found = plan([Path("scans/b/c.TIF"), Path("scans/b/c.TIF")], Path("out"), overwrite=False)
+    assert found.jobs == [Job(Path("scans/b/c.TIF"), Path("out/c.TIF"))]
+
+
+def test_a_file_that_is_named_is_tried_whatever_it_is(files: Path) -> None:
+    assert plan([Path("scans/notes.txt")], Path("out"), overwrite=False).jobs == [Job(Path("scans/notes.txt"), Path("out/notes.txt"))]
+
+
+def test_an_output_within_the_input_is_no_input(files: Path) -> None:
+    (files / "scans/out").mkdir()
+    (files / "scans/out/a.png").touch()
+    found = plan([Path("scans")], Path("scans/out"), overwrite=True)
+    assert len(found.jobs) == 4
+    assert all(job.target.is_relative_to("scans/out") for job in found.jobs)
+
+
+@pytest.mark.parametrize(("given", "output"), [("scans", "scans"), ("scans/a.png", "scans"), ("scans/a.png", "link")])
+def test_nothing_is_written_onto_an_input_even_by_another_name(given: str, output: str, files: Path) -> None:
+    (files / "link").symlink_to("scans")
+    with pytest.raises(ValueError, match=r"a\.png: is an input itself"):
+        plan([Path(given)], Path(output), overwrite=True)
+
+
+def test_two_sources_of_one_target_are_refused_with_both_names(files: Path) -> None:
+    (files / "scans/b/d.png").touch()
+    with pytest.raises(ValueError, match=r"scans/b/d\.jpg and scans/b/d\.png would both become out/b/d\.png"):
+        plan([Path("scans")], Path("out"), overwrite=True)
+
+
+def test_what_is_there_already_is_refused_unless_it_may_be_replaced(files: Path) -> None:
+    (files / "out/b").mkdir(parents=True)
+    (files / "out/a.png").touch()
+    (files / "out/b/d.png").touch()
+    with pytest.raises(FileExistsError, match=r"out/a\.png \(and 1 more\): there already; --overwrite"):
+        plan([Path("scans")], Path("out"), overwrite=False)
+    assert len(plan([Path("scans")], Path("out"), overwrite=True).jobs) == 4
+
+
+def test_an_input_that_is_not_there_an_output_that_is_a_file_and_nothing_to_do_are_refused(files: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="scan: not there"):
+        plan([Path("scan")], Path("out"), overwrite=False)
+    with pytest.raises(NotADirectoryError, match=r"--output: scans/a\.png is no folder"):
+        plan([Path("scans")], Path("scans/a.png"), overwrite=False)
+    (files / "empty").mkdir()
+    (files / "empty/notes.txt").touch()
+    with pytest.raises(ValueError, match="empty: no pictures among 1 files; expected DICOM, "):
+        plan([Path("empty")], Path("out"), overwrite=False)
