@@ -125,7 +125,7 @@ def test_the_table_fits_a_terminal_and_stars_the_chosen(make_scores: Scores) -> 
         "large_enhanced",
         "chosen",
     ]
-    assert "track noise: 12 test images of 6 patients, mean over conditions\n" in text
+    assert "track noise: tested on 12 pictures of 6 patients, mean over conditions\n" in text
     before, enhanced = text.split("track enhanced: ")
     assert "not quality" not in before
     assert "agreement with Real-ESRGAN's labels, not quality" in enhanced.splitlines()[1]
@@ -136,13 +136,13 @@ def test_the_table_fits_a_terminal_and_stars_the_chosen(make_scores: Scores) -> 
 
 def test_the_table_tells_when_patients_are_few(make_scores: Scores) -> None:
     text = ranking.table(ranking.rank(make_scores(patients=1), CONFIG, 0), MODELS, {})
-    assert "2 test images of 1 patient, mean over conditions; intervals by picture, as patients are few" in text
+    assert "tested on 2 pictures of 1 patient, mean over conditions; intervals by picture, as patients are few" in text
 
 
 def test_the_table_tells_when_an_interval_is_but_a_point(make_scores: Scores) -> None:
     scores = make_scores()
     lone = scores[(scores["split"] == "val") | (scores["image"] == "test_0_0")]
-    assert "1 test image of 1 patient, mean over conditions; a single picture has no interval" in ranking.table(
+    assert "tested on 1 picture of 1 patient, mean over conditions; a single picture has no interval" in ranking.table(
         ranking.rank(lone, CONFIG, 0), MODELS, {}
     )
 

@@ -27,7 +27,7 @@ def test_the_card_has_data_licences_recipe_scores_with_intervals_audits_limits_a
     assert "| gain |" not in text
     assert "- Few patients." in text
     assert "| model.network.kind | dncnn |" in text
-    assert "Means over 2 test images of 2 patients, test set `0123`; gains over the median filter with their interval by picture" in text
+    assert "Means over 2 pictures of 2 patients, test set `0123`; gains over the median filter with their interval by picture" in text
     assert runs.identity(project.methods[0].folder) in text
     assert "models:/denoiser@champion" in text
     assert "`models:/denoiser@champion` denoises plain radiographs and is compared with the champion of that track alone" in text
@@ -37,7 +37,7 @@ def test_the_card_has_data_licences_recipe_scores_with_intervals_audits_limits_a
 def test_intervals_of_many_patients_are_by_patient(project):
     path = Path("artifacts/compare/ranking.parquet")
     pd.read_parquet(path).assign(patients=5).to_parquet(path)
-    assert "Means over 2 test images of 5 patients, test set `0123`; gains over the median filter with their interval by patient" in card(
+    assert "Means over 2 pictures of 5 patients, test set `0123`; gains over the median filter with their interval by patient" in card(
         project
     )
 

@@ -70,7 +70,7 @@ def test_methods_that_are_no_longer_in_params_are_named_and_left_out(scored: Par
 def test_the_table_is_printed_with_the_timings_of_this_machine(scored: Params, capsys: pytest.CaptureFixture[str]) -> None:
     compare.run(scored)
     text = capsys.readouterr().out
-    assert "track noise: 12 test images of 6 patients" in text
+    assert "track noise: tested on 12 pictures of 6 patients" in text
     assert "agreement with Real-ESRGAN's labels, not quality" in text
     assert "* chosen on val" in text
     assert "seconds" not in Path("artifacts/compare/report.md").read_text(encoding="utf-8")

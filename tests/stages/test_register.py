@@ -280,7 +280,7 @@ def test_each_track_that_the_gate_names_has_a_candidate_a_verdict_and_a_register
     regions = contracts.read(Path("artifacts/tracks/enhanced/manifest.parquet"), contracts.Track)
     identity = splits.identity(regions.loc[regions["split"] == "test", "image"])
     assert record["test_set"] == identity != register.record("noise")["test_set"]
-    assert f"Means over 12 test images of 6 patients, test set `{identity}`" in card
+    assert f"Means over 12 pictures of 6 patients, test set `{identity}`" in card
     assert "`models:/xraydenoise_enhanced@champion` denoises radiographs that one of the presets" in card
     with store.opened("xraydenoise") as opened:
         assert opened.client.get_model_version("xraydenoise_enhanced", "1").tags["track"] == "enhanced"

@@ -119,9 +119,12 @@ def interval(method: str, mean: float, low: float, high: float, digits: int = 2)
     return "reference" if method == REFERENCE else f"{mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
 
 
-def count(images: int, patients: int) -> str:
-    """How much stands behind a test number, in words."""
-    return f"{images} test image{'' if images == 1 else 's'} of {patients} patient{'' if patients == 1 else 's'}"
+def count(images: int, pictures: int, patients: int) -> str:
+    """How much stands behind a number, in words; there are more images than pictures where presets made several regions of each."""
+    counts = {"region": images, "picture": pictures, "patient": patients}
+    if images == pictures:
+        del counts["region"]
+    return " of ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items())
 
 
 def none_apart(rows: pd.DataFrame, confidence: float) -> bool:
@@ -151,7 +154,7 @@ def table(
         few = "; intervals by picture, as patients are few" if first["patients"] < FEW else ""
         few = "; a single picture has no interval" if first["pictures"] == 1 else few
         labelled = bool(block["label_psnr"].notna().any())
-        lines += [f"track {track}: {count(first['images'], first['patients'])}, mean over conditions{few}"]
+        lines += [f"track {track}: tested on {count(first['images'], first['pictures'], first['patients'])}, mean over conditions{few}"]
         lines += [f"  {LABELS}", f"{head}  {'label, dB':>9}"] if labelled else [head]
         for row in block.to_dict("records"):
             star = "*" if chosen.get(str(track)) == row["method"] else ""

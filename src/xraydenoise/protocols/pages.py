@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from xraydenoise import contracts, protocols, tables
+from xraydenoise.evaluation.ranking import count
 from xraydenoise.evaluation.report import Chapter, Section
 from xraydenoise.protocols import Learner, Protocol
 from xraydenoise.training import Plan
@@ -33,13 +34,13 @@ def page(
     small = sum(shape.startswith("small") for shape in trained["shape"])
     pictures = contracts.pictures(rows["image"]).unique()
     sources = ", ".join(
-        f"{count} of {source}" for source, count in images.set_index("image").loc[pictures].groupby("source").size().items()
+        f"{number} of {source}" for source, number in images.set_index("image").loc[pictures].groupby("source").size().items()
     )
     size = f"{protocol.size}x{protocol.size} px" if protocol.size else "regions as the track has them"
     alone = [protocols.method(name, learners[name]) for name, facts in told.items() if facts["alone"]]
     lines = [
         f"Small networks: {small} of {len(trained)} here are smaller than published, so their figures are no reproduction.",
-        f"Tested on {amount(len(rows), len(pictures), rows['patient'].nunique())} ({sources}; {size}). "
+        f"Tested on {count(len(rows), len(pictures), rows['patient'].nunique())} ({sources}; {size}). "
         f"Published on: {protocol.published_on}.",
         "Figures in brackets are the published ones; they are of other pictures.",
         protocol.note,
@@ -48,14 +49,6 @@ def page(
     needed = [small > 0, True, bool(means["published"].notna().any()), bool(protocol.note), bool(alone)]
     metrics = [Section(name, metric.meaning, protocols.table(means, name)) for name, metric in protocol.metrics.items()]
     return Chapter(f"Protocol {protocol.title}", list(compress(lines, needed)), [Section("What was trained", TRAINED, trained), *metrics])
-
-
-def amount(images: int, pictures: int, patients: int) -> str:
-    """How much was learnt from or tested on, in words; there are more images than pictures where presets made several regions of each."""
-    counts = {"region": images, "picture": pictures, "patient": patients}
-    if images == pictures:
-        del counts["region"]
-    return " of ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items())
 
 
 def networks(method: str, learner: Learner, told: Mapping[str, Any]) -> dict[str, str]:
@@ -70,7 +63,7 @@ def networks(method: str, learner: Learner, told: Mapping[str, Any]) -> dict[str
         "networks": str(len(outcomes)),
         "parameters of one": f"{outcomes[0]['parameters']:,}",
         "published": parameters,
-        "learnt from": amount(told["images"], told["pictures"], told["patients"]),
+        "learnt from": count(told["images"], told["pictures"], told["patients"]),
         "objective": learner.objective.kind,
         "steps": f"{steps[0]:,}" if len(steps) == 1 else f"{steps[0]:,} to {steps[-1]:,}",
         "batch": f"{plan.batch} of {plan.patch}x{plan.patch} px",

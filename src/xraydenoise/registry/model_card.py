@@ -61,7 +61,7 @@ def model_card(name: str, method: Method, ranking: pd.DataFrame, verdict: Verdic
     recipe = pd.DataFrame([(key, str(value)) for key, value in runs.flatten(method.params)], columns=["parameter", "value"])
     digest = runs.identity(method.folder)
     known = f"{data['pictures']} pictures of {data['patients']} patients, identity `{data['identity']}`"
-    images, patients = int(rows["images"].max()), int(rows["patients"].max())
+    images, pictures, patients = (int(rows[column].max()) for column in ("images", "pictures", "patients"))
     unit = "patient" if patients >= FEW else "picture, as patients are few"
     parts = [
         f"# Model card: {method.name}",
@@ -70,8 +70,8 @@ def model_card(name: str, method: Method, ranking: pd.DataFrame, verdict: Verdic
         f"## Use\n{USE.rstrip().replace('NAME', name)}\n\n{ALONE.rstrip().replace('NAME', name).replace('KIND', SERVES[method.track])}",
         f"## Data\n\n{known}. It learnt from the training patients, was chosen on val and scored on test; no patient and no picture stands "
         f"in two of them.\n\n{_datasets(data)}",
-        f"## Scores on test\n\nMeans over {count(images, patients)}, test set `{test_set}`; gains over the median filter with their "
-        f"interval by {unit}.\n\n{_scores(rows)}",
+        f"## Scores on test\n\nMeans over {count(images, pictures, patients)}, test set `{test_set}`; gains over the median filter with "
+        f"their interval by {unit}.\n\n{_scores(rows)}",
         f"## Audits\n\n{markdown(found)}",
         "## Limits\n\n" + "\n".join(f"- {limit}" for limit in (*LIMITS, *verdict.warnings)),
         f"## Recipe\n\n{markdown(recipe)}",

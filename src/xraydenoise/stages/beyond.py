@@ -81,7 +81,7 @@ def curves(params: Params) -> list[str]:
     names = []
     for family, rows in table.groupby("family"):
         names.append(f"curves-{family}.png")
-        title = f"{TITLES[str(family)]}: {ranking.count(rows['images'].iloc[0], rows['patients'].iloc[0])}"
+        title = f"{TITLES[str(family)]}: {ranking.count(*rows[['images', 'images', 'patients']].iloc[0])}"
         figures.curves(rows, sweeps.LEVELS[str(family)], title, OUT / names[-1])
     return names
 

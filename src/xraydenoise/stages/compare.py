@@ -93,7 +93,7 @@ def _figures(track: str, ranked: pd.DataFrame, best: str) -> list[str]:
     """Draw the figures of one track, `best` its best method by val; their file names."""
     test = ranked[ranked["split"] == "test"]
     names = [f"gain-{track}.png"]
-    figures.gains(test, f"Track {track}: {ranking.count(test['images'].iloc[0], test['patients'].iloc[0])}", OUT / names[0])
+    figures.gains(test, f"Track {track}: {ranking.count(*test[['images', 'pictures', 'patients']].iloc[0])}", OUT / names[0])
     kept = {method: scoring.kept(method, track) for method in dict.fromkeys(("noisy", ranking.REFERENCE, best))}
     examples: dict[str, list[figures.Example]] = {}
     stored = scoring.Track(track)

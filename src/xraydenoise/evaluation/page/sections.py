@@ -9,7 +9,7 @@ from xraydenoise.evaluation.curves import LEVELS
 from xraydenoise.evaluation.page import charts, markup
 from xraydenoise.evaluation.page.content import Content
 from xraydenoise.evaluation.page.markup import Cell, cell, details, facts, frame_table, number, table, text
-from xraydenoise.evaluation.ranking import ALL, CHAMPION, REFERENCE, none_apart
+from xraydenoise.evaluation.ranking import ALL, CHAMPION, REFERENCE, count, none_apart
 from xraydenoise.evaluation.report import MEANING
 from xraydenoise.evaluation.statistics import FEW
 
@@ -106,8 +106,7 @@ def _note(method: str, track: str, content: Content) -> str:
 
 
 def _count(row: "pd.Series[Any]") -> str:
-    images, patients = int(row["images"]), int(row["patients"])
-    return f"{images} image{'s' * (images != 1)} of {patients} patient{'s' * (patients != 1)}"
+    return count(*(int(row[column]) for column in ("images", "pictures", "patients")))
 
 
 def _tied(overall: pd.DataFrame, method: str, confidence: float) -> str:
