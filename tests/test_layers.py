@@ -166,17 +166,9 @@ def test_the_plain_wheel_alone_in_an_empty_environment_denoises_radiographs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    probe = [
-        "--no-deps",
-        "--retries",
-        "0",
-        "--timeout",
-        "15",
-        "--dest",
-        "probe",
-        "pylibjpeg",
-    ]  # a small one, that no local folder is likely to have
-    reached = subprocess.run([sys.executable, "-m", "pip", "download", *probe], capture_output=True, text=True, check=False)
+    probe = ["download", "--no-deps", "--retries", "0", "--timeout", "15", "--dest", "probe"]
+    package = "pylibjpeg"  # a small one that no local folder is likely to have
+    reached = subprocess.run([sys.executable, "-m", "pip", *probe, package], capture_output=True, text=True, check=False)
     if reached.returncode:
         pytest.skip(f"pip reaches no package index here: {reached.stderr.strip().splitlines()[-1]}")
     pip("install", "--no-compile", "--constraint", str(ROOT / "constraints.txt"), str(wheel), python=empty / "python")
