@@ -8,10 +8,15 @@ import sys
 import time
 from pathlib import Path
 
-from pipeline import command, crash, graph, lock, report, versions
-from xraydenoise import params, profiles
-from xraydenoise.registry import presence
-from xraydenoise.stages import check, register
+from xraydenoise.layers import lacking
+
+try:
+    from pipeline import command, crash, graph, lock, report, versions
+    from xraydenoise import params, profiles
+    from xraydenoise.registry import presence
+    from xraydenoise.stages import check, register
+except ModuleNotFoundError as error:
+    sys.exit(f"error: {lacking(error)}")
 
 HOME = Path(".prefect")  # the flow's own Prefect: database and logs, of this project alone
 BEFORE = HOME / "before"  # what DVC had written before the flow that runs, or that was killed

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import xraydenoise
+from xraydenoise.layers import lacking
 from xraydenoise.leash import tie_to_parent
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ def main(arguments: list[str] | None = None) -> int:
             _rollback(chosen.model, chosen.reason)
         else:
             _stage(chosen)
+    except ModuleNotFoundError as error:
+        if chosen.command == "denoise" or os.environ.get("XRAYDENOISE_TRACEBACK"):
+            raise
+        print(f"error: {chosen.command}: {lacking(error)}", file=sys.stderr)
+        return 1
     except (ValueError, OSError, RuntimeError) as error:
         if os.environ.get("XRAYDENOISE_TRACEBACK"):
             raise
