@@ -97,7 +97,8 @@ def test_a_flow_killed_in_label_in_train_and_in_a_protocol_goes_on_and_ends_with
 
 def test_a_lock_that_a_kill_cut_off_is_mended_and_nothing_is_made_again(project):
     before = project.read("dvc.lock")[0]
-    (project.root / "dvc.lock").write_bytes(before[: len(before) // 2])
+    cut = before.index(b"  md5:", len(before) // 2) + len(b"  md")  # within a key, as a cut between two stages leaves a shorter lock
+    (project.root / "dvc.lock").write_bytes(before[:cut])
     said = project.run("python", "-m", "pipeline")
     assert "dvc.lock was cut off by a kill: put aside as .prefect/dvc.lock.cut" in said
     assert "PSNR to the target" not in said  # what train prints
