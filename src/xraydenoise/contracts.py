@@ -322,7 +322,7 @@ class ProtocolScores(Table):
 
 
 class ProtocolTable(Table):
-    """One row a metric, condition and method: what the metric makes of all test pictures, beside the published figure."""
+    """One row per metric, condition and method: what the metric makes of all test pictures, beside the published figure."""
 
     metric: Series[str]
     condition: Series[str]

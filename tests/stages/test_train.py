@@ -205,7 +205,7 @@ def test_a_run_killed_half_way_ends_with_the_very_bytes_of_an_uninterrupted_one(
 def test_the_input_of_each_enhanced_picture_is_its_own_through_its_own_curve(tracks: Path) -> None:
     folder = Path("artifacts/tracks/enhanced")
     regions = contracts.read(folder / "regions.parquet", contracts.Regions)
-    levels = np.linspace(0.2, 0.8, len(regions))  # another curve for each, and presets by turns
+    levels = np.linspace(0.2, 0.8, len(regions))  # another curve for each, and two presets in turn
     changed = regions.assign(level=levels, preset=[0, 7] * (len(regions) // 2)).sample(frac=1, random_state=0)
     contracts.write(changed, folder / "regions.parquet", contracts.Regions)
     on_disk = TrackOnDisk(folder)

@@ -75,7 +75,7 @@ def fit(
     """Train `state` in place by `plan`, yielding after each; the state is then consistent and may be stored, and go on later.
 
     Ends early by patience or max_minutes; `state.stopped` says why. Before the share `settled` of the budget, and always where the plan
-    does not choose, val is told but decides nothing: no patience, and the last averaged weights count as the best. Raises ValueError
+    does not choose, val is reported but decides nothing: no patience, and the last averaged weights count as the best. Raises ValueError
     where the warm-up is not shorter than the budget, RuntimeError where the loss is not finite.
     """
     if plan.warmup >= plan.steps:
