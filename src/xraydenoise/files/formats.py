@@ -1,4 +1,4 @@
-"""One file's bytes -> those of the same file without noise: DICOM, PNG, JPEG (as PNG), BMP, TIFF and .npy, recognised by their first bytes."""
+"""One file's bytes -> those of the same file without noise: DICOM, PNG, JPEG (as PNG), BMP, TIFF and .npy, known by their first bytes."""
 
 from importlib.metadata import version
 from io import BytesIO
@@ -14,7 +14,7 @@ from xraydenoise.denoise import Denoiser
 
 MAX_MEGAPIXELS = 100.0  # of a picture; detectors of 43 x 43 cm have 18
 SUFFIXES = (".bmp", ".dcm", ".dicom", ".jpeg", ".jpg", ".npy", ".png", ".tif", ".tiff")
-WRITTEN = {png.MAGIC: ".png", jpeg.MAGIC: ".png", bmp.MAGIC: ".bmp", **dict.fromkeys(tiff.MAGICS, ".tiff")}  # the ending that OpenCV writes by
+WRITTEN = {png.MAGIC: ".png", jpeg.MAGIC: ".png", bmp.MAGIC: ".bmp", **dict.fromkeys(tiff.MAGICS, ".tiff")}  # as OpenCV wants it
 NPY = b"\x93NUMPY"
 
 
