@@ -39,6 +39,7 @@ PLAN = Plan(
     ema=0.9,
     max_gradient=1.0,
     choose=True,
+    validate_first=False,
 )
 PUBLISHED = PLAN.model_copy(
     update={"schedule": "constant", "warmup": 0, "weight_decay": 0, "ema": 0, "max_gradient": None, "choose": False}
@@ -129,6 +130,19 @@ def test_a_finished_run_is_not_trained_again(fit, tmp_path: Path) -> None:
     checkpoints.restore(again, tmp_path / "checkpoint.safetensors", "recipe")
     assert list(fit(again)) == []
     assert again.stopped == "budget"
+
+
+@pytest.mark.parametrize("steps", [0, 30])
+def test_weights_that_were_validated_first_are_not_validated_again_when_the_run_is_resumed(steps, fit, tmp_path: Path) -> None:
+    plan = PLAN.model_copy(update={"validate_first": True, "steps": steps})
+    whole, first, second = (begin(NETWORKS[0], plan) for _ in range(3))
+    list(fit(whole, plan=plan))
+    list(islice(fit(first, plan=plan), 5))
+    checkpoints.save(first, tmp_path / "checkpoint.safetensors", "recipe")
+    assert checkpoints.restore(second, tmp_path / "checkpoint.safetensors", "recipe")
+    list(fit(second, plan=plan))
+    assert [row.step for row in second.history] == [0, 10, 20, 30][: 1 + steps // 10]
+    assert_same(whole, second)
 
 
 def test_a_checkpoint_of_another_recipe_is_not_taken(fit, tmp_path: Path) -> None:

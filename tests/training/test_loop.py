@@ -159,6 +159,40 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_learning_rate(state, fit,
         list(fit(state, config(), steps=60))
 
 
+@pytest.mark.parametrize("steps", [0, 20])
+def test_the_weights_that_training_begins_with_are_validated_first_where_the_plan_says_so(steps, state, pictures, config, plan) -> None:
+    held_out = validation(pictures, [NOISE], 0, 2)
+    before, start = loop.psnr(state.averaged, held_out), {name: tensor.clone() for name, tensor in state.averaged.state_dict().items()}
+    how = plan(steps=steps, rate=3.0, validate_first=True)  # so high that what is learnt is worse
+    told = list(loop.fit(state, Batches(pictures, [NOISE], how.batch, how.patch, seed=0), held_out, CRITERION, how, config()))
+    assert [step.step for step in told] == list(range(1, steps + 1))
+    assert [row.step for row in state.history] == [0, 10, 20][: 1 + steps // 10]
+    assert (state.history[0].val_target_psnr, state.history[0].learning_rate) == (before, 0)
+    assert all(row.val_target_psnr < before for row in state.history[1:])
+    assert (state.stopped, state.best_step, state.best_val_target_psnr) == ("budget", 0, before)
+    assert all(torch.equal(state.best[name], start[name]) for name in start)
+    assert state.seconds > 0
+
+
+def test_validating_first_changes_nothing_that_is_learnt(pictures, config, plan) -> None:
+    ends = []
+    for first in (False, True):
+        how = plan(steps=20, validate_first=first)
+        state = loop.begin(models.initialised(NETWORK, 0), CPU, how)
+        drawn = Batches(pictures, [NOISE], how.batch, how.patch, seed=0)
+        list(loop.fit(state, drawn, validation(pictures, [NOISE], 0, 2), CRITERION, how, config()))
+        ends.append((state.history[first:], state.averaged.state_dict()))
+    assert ends[0][0] == ends[1][0]
+    assert all(torch.equal(tensor, ends[1][1][name]) for name, tensor in ends[0][1].items())
+
+
+def test_where_the_plan_does_not_choose_the_first_weights_are_validated_and_not_kept(state, pictures, config, plan) -> None:
+    how = plan(steps=10, rate=3.0, validate_first=True, choose=False)
+    list(loop.fit(state, Batches(pictures, [NOISE], 4, 16, seed=0), validation(pictures, [NOISE], 0, 2), CRITERION, how, config()))
+    assert [row.step for row in state.history] == [0, 10]
+    assert state.best_step == 10
+
+
 def test_a_warm_up_longer_than_the_budget_is_refused(state, fit, config) -> None:
     with pytest.raises(ValueError, match=r"train\.warmup: 60 steps are no fewer than the model's 60"):
         next(fit(state, config(warmup=60), steps=60))

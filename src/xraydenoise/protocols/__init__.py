@@ -143,6 +143,7 @@ class Training:
             ema=0,
             max_gradient=None,
             choose=False,
+            validate_first=False,
         )
 
 

@@ -38,7 +38,7 @@ class Plan(kinds.Config):
     optimizer: Literal["adamw", "adam", "rmsprop"]
     learning_rate: float = Field(gt=0)  # the highest
     schedule: Literal["cosine", "constant"]  # cosine: to zero at the last step
-    steps: int = Field(ge=1)  # optimiser steps, the whole budget
+    steps: int = Field(ge=0)  # optimiser steps, the whole budget; 0: validated once, nothing learnt
     batch: int = Field(ge=1)  # crops a step
     patch: int = Field(ge=8)  # px, side of a crop
     warmup: int = Field(ge=0)  # steps of linear rise to the learning rate
@@ -46,6 +46,7 @@ class Plan(kinds.Config):
     ema: float = Field(ge=0, lt=1)  # decay a step of the averaged weights; 0: no averaging
     max_gradient: float | None = Field(gt=0)  # norm above which a gradient is shortened
     choose: bool  # the weights that are best on val count, and patience ends the training; else the last ones do, after all steps
+    validate_first: bool  # the weights that training begins with are validated too, so that the chosen ones are never worse on val
 
     def told(self) -> str:
         """For readers: what moved the weights, and how long at most."""
@@ -83,11 +84,11 @@ class Recipe(kinds.Config):
             raise ValueError(f"objective: {self.objective.kind} looks at no target, but models of track enhanced learn labels; use mse")
         if self.objective.needs_classifier and plan.patch < SMALLEST:
             raise ValueError(f"objective: {self.objective.kind} asks a classifier of crops of {SMALLEST} px or more, found {plan.patch}")
-        if plan.steps <= plan.warmup:
+        if 0 < plan.steps <= plan.warmup:
             raise ValueError(f"steps: must be more than train.warmup, {plan.warmup}, found {plan.steps}")
 
 
-def ours(train: TrainConfig, steps: int, learning_rate: float) -> Plan:
+def ours(train: TrainConfig, steps: int, learning_rate: float, validate_first: bool = False) -> Plan:
     """AdamW with a warm-up, a cosine, averaged weights chosen on val, and gradients that are clipped."""
     return Plan(
         optimizer="adamw",
@@ -101,13 +102,14 @@ def ours(train: TrainConfig, steps: int, learning_rate: float) -> Plan:
         ema=train.ema,
         max_gradient=MAX_GRADIENT,
         choose=True,
+        validate_first=validate_first,
     )
 
 
 class OwnRecipe(Recipe):
     """A recipe with a budget of its own."""
 
-    steps: int = Field(ge=1)  # optimiser steps, the whole budget
+    steps: int = Field(ge=0)  # optimiser steps, the whole budget; 0: the weights that it begins with are only validated
     learning_rate: float = Field(gt=0)  # peak, after warm-up
 
     def plan(self, train: TrainConfig) -> Plan:
