@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from xraydenoise import load_denoiser, models
-from xraydenoise.registry import champion, fetch, package, runs, store
+from xraydenoise import load_denoiser
+from xraydenoise.registry import champion, package, runs, store
 from xraydenoise.registry.rollback import rollback
 from xraydenoise.registry.versions import DESCRIPTION
 
@@ -216,23 +215,6 @@ def test_other_weights_and_another_network_are_another_model(project):
     assert len(found) == 3
 
 
-def test_a_version_that_does_not_tell_what_it_learnt_from_is_fetched_without(project):
-    with store.opened("x") as opened:
-        project.register(opened)
-        opened.client.delete_model_version_tag(NAME, "1", fetch.LEARNT)
-        assert fetch.learnt_from(fetch.download(opened.client, champion.current(opened, NAME))) is None
-
-
-def test_a_list_of_pictures_that_somebody_changed_is_not_believed(project):
-    with store.opened("x") as opened:
-        project.register(opened)
-        (path,) = Path("mlruns/artifacts/models").rglob(fetch.LEARNT)
-        assert path.read_text().splitlines() == ["a" * 16, "b" * 16]
-        path.write_text("c\n")
-        with pytest.raises(RuntimeError, match="its files are not those that were registered"):
-            fetch.download(opened.client, champion.current(opened, NAME))
-
-
 def test_a_verdict_on_another_model_is_refused(project):
     with store.opened("x") as opened, pytest.raises(ValueError, match="dncnn: the verdict is on unet"):
         project.register(opened, project.verdict(candidate="unet"))
@@ -265,35 +247,6 @@ def test_where_nothing_is_registered_there_is_no_champion(project):
         assert champion.current(opened, NAME) is None
         project.register(opened, project.verdict("challenger"))
         assert champion.current(opened, NAME) is None
-
-
-def test_the_champion_can_be_built_again_from_its_own_files(project):
-    digest = runs.identity(project.methods[0].folder)
-    with store.opened("x") as opened:
-        project.register(opened)
-        project.train(seed=1)  # what lies in artifacts/ is another model by now
-        found = champion.current(opened, NAME)
-        assert (found.version, found.method, found.digest) == ("1", "dncnn", digest)
-        folder = fetch.download(opened.client, found)
-        shutil.rmtree("mlruns/artifacts/models")
-        assert fetch.download(opened.client, found) == folder  # fetched once
-    assert runs.identity(folder) == digest
-    assert fetch.learnt_from(folder) == {"a" * 16, "b" * 16}
-    models.load(folder, torch.device("cpu"))
-
-
-@pytest.mark.parametrize("harm", ["deleted", "changed"])
-def test_a_champion_whose_files_are_not_what_they_were_says_the_way_out(project, harm):
-    with store.opened("x") as opened:
-        project.register(opened)
-        (weights,) = Path("mlruns/artifacts/models").rglob("weights.safetensors")
-        if harm == "deleted":
-            shutil.rmtree(weights.parents[2])
-        else:
-            weights.write_bytes(b"other weights")
-        found = champion.current(opened, NAME)
-        with pytest.raises(RuntimeError, match=r"models:/xraydenoise/1: its files are .*; give its alias to another"):
-            fetch.download(opened.client, found)
 
 
 def test_reasons_longer_than_a_database_takes_are_cut(project):
