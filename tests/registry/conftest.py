@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from xraydenoise import contracts
 from xraydenoise.evaluation.verdict import Check, Verdict
 from xraydenoise.models import dncnn
-from xraydenoise.registry import champion, images, mirror, store
+from xraydenoise.registry import champion, fetch, images, mirror, store
 from xraydenoise.registry.runs import Method
 
 NAME = "xraydenoise"
@@ -156,7 +156,7 @@ class Project:
         """Mirror and register the model, by default as champion, weighed against the one that stands."""
         return self.register_against(champion.current(opened, NAME), opened, verdict)
 
-    def register_against(self, weighed: champion.Current | None, opened: store.Store, verdict: Verdict | None = None) -> dict[str, str]:
+    def register_against(self, weighed: fetch.Registered | None, opened: store.Store, verdict: Verdict | None = None) -> dict[str, str]:
         """The same, weighed against another champion, or none."""
         self.mirror(opened)
         return champion.register(opened, NAME, self.methods[0], verdict or self.verdict(), weighed, "0123", PICTURES, "# Model card\n")

@@ -11,7 +11,7 @@ from xraydenoise import contracts
 from xraydenoise.__main__ import main
 from xraydenoise.data import splits
 from xraydenoise.params import Params
-from xraydenoise.registry import champion, rollback, runs, store, versions
+from xraydenoise.registry import champion, fetch, rollback, runs, store, versions
 from xraydenoise.stages import evaluate, gate, register, sync
 
 MODEL, OTHER = "dncnn", "dncnn_enhanced"  # of track noise, of track enhanced
@@ -132,7 +132,7 @@ def test_a_champion_that_does_not_tell_what_it_learnt_from_is_not_compared(ready
     register.run(ready)
     first = aliases()["champion"]
     with store.opened("xraydenoise") as opened:
-        opened.client.delete_model_version_tag("xraydenoise", first, champion.LEARNT)
+        opened.client.delete_model_version_tag("xraydenoise", first, fetch.LEARNT)
     another(ready, untrained_of_stages)
     register.run(ready)
     assert verdict()["alias"] == "challenger"
@@ -313,8 +313,8 @@ def test_a_champion_that_saw_a_test_picture_with_another_preset_has_seen_it(both
     rewrite("enhanced", "image", lambda images: images + "-1")
     register.run(both)
     with store.opened("xraydenoise") as opened:
-        folder = champion.download(opened, champion.current(opened, "xraydenoise_enhanced"))
-    assert champion.learnt_from(folder) == {f"enhanced{number:04d}" for number in range(12)}  # of val, whatever the preset
+        folder = fetch.download(opened.client, champion.current(opened, "xraydenoise_enhanced"))
+    assert fetch.learnt_from(folder) == {f"enhanced{number:04d}" for number in range(12)}  # of val, whatever the preset
     rewrite("enhanced", "image", lambda images: images.str.replace("-1", "-2"))
     another(both, untrained_of_stages, OTHER)
     resplit("enhanced")

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xraydenoise.data.picture import NO_PICTURE, Refused
-from xraydenoise.denoise import Denoiser
 from xraydenoise.files import formats
 from xraydenoise.files.plan import Job
+from xraydenoise.inference import Denoiser
 from xraydenoise.progress import progress, say
 
 

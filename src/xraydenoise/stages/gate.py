@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from xraydenoise import contracts, models
-from xraydenoise.device import pick
+from xraydenoise import contracts, inference
 from xraydenoise.evaluation import significance
 from xraydenoise.evaluation.audits import audits
 from xraydenoise.evaluation.gate import Contender, decide
@@ -41,7 +40,6 @@ def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> 
     second is contracts.Differences, empty where no champion can be compared.
     """
     torch.set_num_threads(params.machine.threads)
-    device = pick(params.machine.device)
     track = scoring.Track(params.models[name].track)
     track.rows = track.rows[track.rows["split"] == "test"].reset_index(drop=True)
     learners = [model for model, entry in params.models.items() if entry.track == track.name]
@@ -53,14 +51,14 @@ def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> 
         rival = Contender(CHAMPION, standing.digest, knows)
         if standing.digest != digest and knows == 0:
             try:
-                network = models.load(standing.folder, device)
+                denoiser = inference.trained(standing.folder, params.machine.device)
             except ValueError as error:
                 rival = rival._replace(fault=f"{standing.uri}: {error}")
             else:
-                scores.append(rescored(network, track, params, device))
+                scores.append(rescored(denoiser, track, params))
     tested = pd.concat(scores, ignore_index=True)
     tested = tested[(tested["track"] == track.name) & (tested["split"] == "test")]
-    denoise = scoring.denoiser(models.load(Path("artifacts/train", name), device), device)
+    denoise = inference.trained(Path("artifacts/train", name), params.machine.device)
     shown = track.rows[track.rows["condition"] == track.rows["condition"].iloc[0]]
     cleans = [track.pair(row)[1] for row in scoring.spread(shown, AUDITED).to_dict("records")]
     findings = audits(denoise, cleans, params.gate.audits, params.seed)
@@ -78,9 +76,8 @@ def differences(tested: pd.DataFrame, params: Params) -> pd.DataFrame:
     return significance.differences(tested, CHAMPION, params.compare, params.seed)
 
 
-def rescored(network: torch.nn.Module, track: scoring.Track, params: Params, device: torch.device) -> pd.DataFrame:
+def rescored(denoiser: inference.Denoiser, track: scoring.Track, params: Params) -> pd.DataFrame:
     """contracts.Scores of the standing champion on the noisy pictures of `track`, so that both were asked the same."""
-    denoiser = scoring.denoiser(network, device)
 
     def denoise(_track: str, _condition: str, noisy: np.ndarray) -> np.ndarray:
         return denoiser(noisy)

@@ -12,7 +12,7 @@ from xraydenoise.data import splits
 from xraydenoise.evaluation import ranking
 from xraydenoise.evaluation.verdict import Verdict
 from xraydenoise.params import Params
-from xraydenoise.registry import champion, images, mirror, rollback, runs, store
+from xraydenoise.registry import champion, fetch, images, mirror, rollback, runs, store
 from xraydenoise.registry.model_card import model_card
 from xraydenoise.stages import gate, scoring
 from xraydenoise.stages.sync import methods, shared
@@ -36,7 +36,7 @@ class Weighed(NamedTuple):
 
     method: runs.Method
     name: str  # of the registered model
-    standing: champion.Current | None  # the champion it was weighed against
+    standing: fetch.Registered | None  # the champion it was weighed against
     verdict: Verdict
     differences: pd.DataFrame  # contracts.Differences
 
@@ -109,8 +109,8 @@ def weigh(params: Params, method: runs.Method) -> Weighed:
     digest, name = runs.identity(method.folder), params.registry.model(method.track)
     with store.opened(params.registry.experiment) as opened:
         standing = champion.current(opened, name)
-        weights = champion.download(opened, standing) if standing and standing.digest != digest else method.folder
-    champ = gate.Standing(standing.uri, standing.digest, champion.learnt_from(weights), weights) if standing else None
+        weights = fetch.download(opened.client, standing) if standing and standing.digest != digest else method.folder
+    champ = gate.Standing(standing.uri, standing.digest, fetch.learnt_from(weights), weights) if standing else None
     # The store is closed meanwhile, so that trainings can be mirrored
     verdict, differences = gate.weigh(params, method.name, digest, champ)
     return Weighed(method, name, standing, verdict, differences)
