@@ -221,6 +221,8 @@ class Ranking(Table):
     images: Series[int] = pa.Field(ge=1)
     pictures: Series[int] = pa.Field(ge=1)  # fewer than images on track enhanced, where presets share one
     patients: Series[int] = pa.Field(ge=1)
+    # of the images, how many the method has seen where the weights come from that it begins from; null where these do not tell
+    seen: Series[float] = pa.Field(ge=0, nullable=True)
     psnr: Series[float]  # dB, mean
     psnr_low: Series[float]
     psnr_high: Series[float]

@@ -220,8 +220,8 @@ def test_the_input_of_each_enhanced_picture_is_its_own_through_its_own_curve(tra
 def test_a_vetoed_label_teaches_nobody_and_chooses_nobody(tracks: Path) -> None:
     folder = Path("artifacts/tracks/enhanced")
     manifest = contracts.read(folder / "manifest.parquet", contracts.Track)
-    vetoed = ["enhanced0001", "enhanced0007"]  # one of train, one of val
+    vetoed = ["noise0001-0", "noise0007-0"]  # one of train, one of val
     contracts.write(manifest.assign(teaches=~manifest["image"].isin(vetoed)), folder / "manifest.parquet", contracts.Track)
     learnt, val = train.pictures(folder, torch.device("cpu"), [])
-    assert sorted(learnt.images) == ["enhanced0000", "enhanced0002", "enhanced0003", "enhanced0004", "enhanced0005"]
-    assert sorted(val.images) == ["enhanced0006", "enhanced0008", "enhanced0009"]
+    assert sorted(learnt.images) == ["noise0000-0", "noise0002-0", "noise0003-0", "noise0004-0", "noise0005-0"]
+    assert sorted(val.images) == ["noise0006-0", "noise0008-0", "noise0009-0"]

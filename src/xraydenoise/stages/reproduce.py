@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from xraydenoise import contracts, protocols
+from xraydenoise import contracts, models, protocols
 from xraydenoise.data import store
 from xraydenoise.evaluation import metrics
 from xraydenoise.noise import Noise, draw_seed
@@ -41,7 +41,8 @@ def run(params: Params, name: str) -> None:
         folder = work / network_name
         folder.mkdir(parents=True, exist_ok=True)
         digest = train.recipe(params, learner, mixture, device, track, protocols.code(learner.protocol))
-        state, _ = train.learn(params, f"{name}, {network_name}", learner, mixture, learnt, val, judge, folder, digest)
+        network = models.initialised(learner.network, params.seed)
+        state, _ = train.learn(params, f"{name}, {network_name}", learner, network, mixture, learnt, val, judge, folder, digest)
         networks[network_name] = train.outcome(state, device)
         state.averaged.load_state_dict(state.best)
         denoise = bare(state.averaged, device)
