@@ -50,7 +50,7 @@ def _number_or_range(value: Any) -> Any:
     return value
 
 
-Amount = Annotated[float | tuple[float, float], BeforeValidator(_number_or_range)]  # [low, high] is drawn uniformly, for each picture
+Amount = Annotated[float | tuple[float, float], BeforeValidator(_number_or_range)]  # of [low, high] one is drawn for each picture
 
 
 def within(low: float, high: float = math.inf) -> AfterValidator:
@@ -76,6 +76,12 @@ def amount(value: Amount, clean: Tensor, generator: torch.Generator) -> Tensor:
     if low == high:
         return torch.full(shape, low, device=clean.device)
     return low + (high - low) * torch.rand(shape, generator=generator, device=clean.device)
+
+
+def photons(value: Amount, clean: Tensor, generator: torch.Generator) -> Tensor:
+    """As `amount`, for photons at full scale: a range is drawn log-uniformly, so that halving the dose is as likely at any dose."""
+    low, high = bounds(value)
+    return low * (high / low) ** amount((0.0, 1.0) if low < high else 0.0, clean, generator)
 
 
 def draw_seed(seed: int, image: str, condition: str) -> int:
