@@ -16,7 +16,7 @@ from xraydenoise.evaluation.baselines.base import Rising, rise
 from xraydenoise.evaluation.detectability import Disc
 from xraydenoise.evaluation.gate import GateConfig
 from xraydenoise.evaluation.ranking import CompareConfig
-from xraydenoise.noise import NoiseConfig
+from xraydenoise.noise import NoiseConfig, Part
 from xraydenoise.protocols import Learner
 from xraydenoise.registry import RegisterConfig
 from xraydenoise.training import OwnRecipe, Track, TrainConfig
@@ -95,7 +95,7 @@ class Params(kinds.Config):
     enhance: EnhanceConfig
     label: LabelConfig
     conditions: dict[Track, dict[Name, NoiseConfig]]
-    mixtures: dict[Name, tuple[NoiseConfig, ...]]
+    mixtures: dict[Name, tuple[Part, ...]]
     classifier: ClassifierConfig
     train: TrainConfig
     models: dict[Name, ModelConfig] = Field(min_length=1)
@@ -128,8 +128,8 @@ class Params(kinds.Config):
         for name, model in self.models.items():
             if model.mixture not in self.mixtures:
                 raise ValueError(f"models.{name}.mixture: {model.mixture!r} is not in mixtures; found {sorted(self.mixtures)}")
-            if (test := {noise.clip for noise in self.conditions[model.track].values()}) != (
-                learnt := {noise.clip for noise in self.mixtures[model.mixture]}
+            if not (test := {noise.clip for noise in self.conditions[model.track].values()}) <= (
+                learnt := {part.noise.clip for part in self.mixtures[model.mixture]}
             ):
                 raise ValueError(
                     f"models.{name}.mixture: {model.mixture!r} has clip {sorted(learnt)}, but the conditions of track {model.track} have "

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
@@ -34,7 +35,7 @@ def test_the_variance_falls_by_the_kernels_sum_of_squares(sigma: float, degrade:
 def test_neighbours_share_it_as_much_as_the_kernel_says_and_pixels_far_off_do_not(sigma: float, degrade: Callable[..., Tensor]) -> None:
     noise = degrade(GRAY, kind="correlated", noise=GAUSSIAN, sigma=sigma, clip=False) - GRAY
     row = kernel(sigma)
-    beside = sum(one * other for one, other in zip(row, row[1:], strict=False)) / sum(weight**2 for weight in row)
+    beside = sum(one * other for one, other in pairwise(row)) / sum(weight**2 for weight in row)
     assert shared(noise, 0, 1) == pytest.approx(beside, abs=0.02)
     assert shared(noise, 1, 0) == pytest.approx(beside, abs=0.02)
     assert shared(noise, 1, 1) == pytest.approx(beside**2, abs=0.02)

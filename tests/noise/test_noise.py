@@ -14,7 +14,7 @@ from xraydenoise.noise import Noise, NoiseConfig, amount, bounds, draw_seed, pho
 ROOT = Path(__file__).parents[2]
 CHECKED = [params.load(path) for path in [ROOT / "params.yaml", *sorted((ROOT / "profiles").glob("*.yaml"))]]
 CONDITIONS = [noise for one in CHECKED for track in one.conditions.values() for noise in track.values()]
-MIXED = [noise for one in CHECKED for mixture in one.mixtures.values() for noise in mixture]
+MIXED = [part.noise for one in CHECKED for mixture in one.mixtures.values() for part in mixture]
 EXTRA = [  # one of every kind, used by a profile or not
     TypeAdapter(NoiseConfig).validate_python(entry)
     for entry in [

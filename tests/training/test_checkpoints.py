@@ -11,6 +11,7 @@ from xraydenoise.models.autoencoder import Config as Autoencoder
 from xraydenoise.models.dncnn import Config as DnCNN
 from xraydenoise.models.stacked_autoencoder import Config as Stacked
 from xraydenoise.models.unet import Config as UNet
+from xraydenoise.noise import evenly
 from xraydenoise.noise.gaussian import Config as Gaussian
 from xraydenoise.training import Plan, TrainConfig, checkpoints, loop
 from xraydenoise.training.batches import Batches, Pictures, validation
@@ -39,6 +40,7 @@ PLAN = Plan(
     ema=0.9,
     max_gradient=1.0,
     choose=True,
+    augment=None,
     validate_first=False,
 )
 PUBLISHED = PLAN.model_copy(
@@ -55,9 +57,9 @@ def begin(network: models.Network, plan: Plan = PLAN) -> loop.State:
 def fit(pictures: Pictures, config: Callable[..., TrainConfig]) -> Callable[..., Iterator[loop.Step]]:
     def fit(state: loop.State, objective: Objective = MSE, plan: Plan = PLAN) -> Iterator[loop.Step]:
         settings = config(precision="bf16")
-        batches = Batches(pictures, [NOISE], plan.batch, plan.patch, seed=0)
+        batches = Batches(pictures, evenly([NOISE]), plan.batch, plan.patch, seed=0)
         criterion = partial(objective.loss, classifier=None)
-        return loop.fit(state, batches, validation(pictures, [NOISE], 0, 2), criterion, plan, settings)
+        return loop.fit(state, batches, validation(pictures, evenly([NOISE]), 0, 2), criterion, plan, settings)
 
     return fit
 

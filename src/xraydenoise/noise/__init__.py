@@ -3,10 +3,11 @@
 import hashlib
 import math
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import torch
-from pydantic import AfterValidator, BeforeValidator, SerializeAsAny
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny
 from torch import Tensor
 
 from xraydenoise import kinds
@@ -38,6 +39,18 @@ class Noise(kinds.Config):
 
 
 NoiseConfig = Annotated[SerializeAsAny[Noise], BeforeValidator(kinds.by_kind("xraydenoise.noise"))]
+
+
+class Part(kinds.Config):
+    """A noise of a mixture."""
+
+    share: float = Field(gt=0, allow_inf_nan=False)  # of the pictures, relative to the shares of the other parts
+    noise: NoiseConfig
+
+
+def evenly(noises: Iterable[Noise]) -> tuple[Part, ...]:
+    """A mixture of which each noise has the same share."""
+    return tuple(Part(share=1, noise=noise) for noise in noises)
 
 
 def _number_or_range(value: Any) -> Any:

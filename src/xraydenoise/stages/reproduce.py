@@ -14,7 +14,7 @@ import torch
 from xraydenoise import contracts, protocols
 from xraydenoise.data import store
 from xraydenoise.evaluation import metrics
-from xraydenoise.noise import Noise, draw_seed
+from xraydenoise.noise import Noise, draw_seed, evenly
 from xraydenoise.params import Params
 from xraydenoise.stages import scoring, tracks, train
 from xraydenoise.training import classifier
@@ -36,7 +36,7 @@ def run(params: Params, name: str) -> None:
     test = Drawn(protocol, learner.protocol, track, params.seed, "test")
     scores, networks = [], {}
     for network_name, conditions in learner.mixtures().items():
-        mixture = [protocol.conditions[condition] for condition in conditions]
+        mixture = evenly(protocol.conditions[condition] for condition in conditions)
         folder = work / network_name
         folder.mkdir(parents=True, exist_ok=True)
         digest = train.recipe(params, learner, mixture, device, track, protocols.code(learner.protocol))
