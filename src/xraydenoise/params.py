@@ -18,7 +18,7 @@ from xraydenoise.evaluation.baselines.base import Rising, rise
 from xraydenoise.evaluation.detectability import Disc
 from xraydenoise.evaluation.gate import GateConfig
 from xraydenoise.evaluation.ranking import CompareConfig
-from xraydenoise.noise import NoiseConfig
+from xraydenoise.noise import NoiseConfig, Part
 from xraydenoise.protocols import Learner
 from xraydenoise.registry import RegisterConfig
 from xraydenoise.training import OwnRecipe, Plan, Track, TrainConfig, ours
@@ -61,7 +61,7 @@ class ModelConfig(OwnRecipe):
     start: Annotated[str, AfterValidator(_start)] | None = None  # null: it begins anew; with steps: 0 it is scored as it is
 
     def plan(self, train: TrainConfig) -> Plan:
-        return ours(train, self.steps, self.learning_rate, validate_first=self.start is not None)
+        return ours(train, self.steps, self.learning_rate, self.augment(train), validate_first=self.start is not None)
 
     @model_validator(mode="after")
     def what_does_not_learn_begins_from_weights(self) -> "ModelConfig":
@@ -123,7 +123,7 @@ class Params(kinds.Config):
     enhance: EnhanceConfig
     label: LabelConfig
     conditions: dict[Track, dict[Name, NoiseConfig]]
-    mixtures: dict[Name, tuple[NoiseConfig, ...]]
+    mixtures: dict[Name, tuple[Part, ...]]
     classifier: ClassifierConfig
     train: TrainConfig
     models: dict[Name, ModelConfig] = Field(min_length=1)
@@ -156,8 +156,8 @@ class Params(kinds.Config):
         for name, model in self.models.items():
             if model.mixture not in self.mixtures:
                 raise ValueError(f"models.{name}.mixture: {model.mixture!r} is not in mixtures; found {sorted(self.mixtures)}")
-            if (test := {noise.clip for noise in self.conditions[model.track].values()}) != (
-                learnt := {noise.clip for noise in self.mixtures[model.mixture]}
+            if not (test := {noise.clip for noise in self.conditions[model.track].values()}) <= (
+                learnt := {part.noise.clip for part in self.mixtures[model.mixture]}
             ):
                 raise ValueError(
                     f"models.{name}.mixture: {model.mixture!r} has clip {sorted(learnt)}, but the conditions of track {model.track} have "

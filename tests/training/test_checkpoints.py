@@ -11,8 +11,10 @@ from xraydenoise.models.autoencoder import Config as Autoencoder
 from xraydenoise.models.dncnn import Config as DnCNN
 from xraydenoise.models.stacked_autoencoder import Config as Stacked
 from xraydenoise.models.unet import Config as UNet
+from xraydenoise.noise import evenly
 from xraydenoise.noise.gaussian import Config as Gaussian
 from xraydenoise.training import Plan, TrainConfig, checkpoints, loop
+from xraydenoise.training.augment import Augment, Gamma
 from xraydenoise.training.batches import Batches, Pictures, validation
 from xraydenoise.training.objectives import Objective, layer_wise, mse
 
@@ -39,6 +41,7 @@ PLAN = Plan(
     ema=0.9,
     max_gradient=1.0,
     choose=True,
+    augment=None,
     validate_first=False,
 )
 PUBLISHED = PLAN.model_copy(
@@ -55,9 +58,9 @@ def begin(network: models.Network, plan: Plan = PLAN) -> loop.State:
 def fit(pictures: Pictures, config: Callable[..., TrainConfig]) -> Callable[..., Iterator[loop.Step]]:
     def fit(state: loop.State, objective: Objective = MSE, plan: Plan = PLAN) -> Iterator[loop.Step]:
         settings = config(precision="bf16")
-        batches = Batches(pictures, [NOISE], plan.batch, plan.patch, seed=0)
+        batches = Batches(pictures, evenly([NOISE]), plan.batch, plan.patch, seed=0, augment=plan.augment)
         criterion = partial(objective.loss, classifier=None)
-        return loop.fit(state, batches, validation(pictures, [NOISE], 0, 2), criterion, plan, settings)
+        return loop.fit(state, batches, validation(pictures, evenly([NOISE]), 0, 2), criterion, plan, settings)
 
     return fit
 
@@ -93,6 +96,16 @@ def assert_same(one: loop.State, other: loop.State) -> None:
 @pytest.mark.parametrize("step", [1, 10, 17])
 def test_a_resumed_run_ends_with_the_very_bits_of_an_uninterrupted_one(network, step, fit, tmp_path) -> None:
     assert_same(*interrupted(network, step, fit, tmp_path / "checkpoint.safetensors", MSE))
+
+
+def test_a_run_with_augmented_crops_is_resumed_to_the_very_bit(fit, tmp_path) -> None:
+    augment = Augment(gamma=Gamma(share=0.5, range=0.6), inverted=0.5, half=0.5)
+    plan = PLAN.model_copy(update={"augment": augment})
+    whole, second = interrupted(NETWORKS[1], 7, fit, tmp_path / "checkpoint.safetensors", MSE, plan)
+    assert_same(whole, second)
+    plain = begin(NETWORKS[1])
+    list(fit(plain))
+    assert plain.history != whole.history
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.optimizer)

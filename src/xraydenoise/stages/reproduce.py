@@ -15,7 +15,7 @@ from torch import nn
 from xraydenoise import contracts, models, protocols
 from xraydenoise.data import store
 from xraydenoise.evaluation import metrics
-from xraydenoise.noise import Noise, draw_seed
+from xraydenoise.noise import Noise, draw_seed, evenly
 from xraydenoise.params import Params
 from xraydenoise.stages import tracks, train
 from xraydenoise.training import classifier
@@ -37,7 +37,7 @@ def run(params: Params, name: str) -> None:
     test = Drawn(protocol, learner.protocol, track, params.seed, "test")
     scores, networks = [], {}
     for network_name, conditions in learner.mixtures().items():
-        mixture = [protocol.conditions[condition] for condition in conditions]
+        mixture = evenly(protocol.conditions[condition] for condition in conditions)
         folder = work / network_name
         folder.mkdir(parents=True, exist_ok=True)
         digest = train.recipe(params, learner, mixture, device, track, protocols.code(learner.protocol))

@@ -68,7 +68,7 @@ def learn(
     name: str,
     model: Recipe,
     network: nn.Module,
-    mixture: Sequence[noise.Noise],
+    mixture: Sequence[noise.Part],
     train: batches.Pictures,
     val: batches.Pictures,
     judge: classifier.Classifier | None,
@@ -77,7 +77,7 @@ def learn(
 ) -> tuple[loop.State, bool]:
     """Train `network` on the device of the pictures, going on from `work` if a run of the same `digest` left it; whether it did."""
     device, plan = train.targets.device, model.plan(params.train)
-    drawn = batches.Batches(train, mixture, plan.batch, plan.patch, params.seed)
+    drawn = batches.Batches(train, mixture, plan.batch, plan.patch, params.seed, plan.augment)
     held_out = batches.validation(val, mixture, params.seed, params.train.val_pictures)
     state = loop.begin(network, device, plan)
     checkpoint = work / "checkpoint.safetensors"
@@ -158,7 +158,7 @@ def enhanced(regions: pd.DataFrame, stores: dict[str, torch.Tensor]) -> batches.
 
 
 def recipe(
-    params: Params, model: Recipe, mixture: Sequence[noise.Noise], device: torch.device, track: Path, more: Sequence[Path] = ()
+    params: Params, model: Recipe, mixture: Sequence[noise.Part], device: torch.device, track: Path, more: Sequence[Path] = ()
 ) -> str:
     """Digest of all that a step depends on: entries of params.yaml, the bytes of the folder `track`, the code and that in `more`, torch."""
     parts = [params.machine, params.train, model, model.plan(params.train), *mixture]

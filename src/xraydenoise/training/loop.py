@@ -15,6 +15,7 @@ from xraydenoise.training import Plan, TrainConfig
 from xraydenoise.training.batches import Pair
 from xraydenoise.training.objectives import Batch, Criterion
 
+BETAS = (0.9, 0.99)  # of AdamW, as the packaged weights were trained; the usual .999 remembers 1000 steps, more than some budgets have
 FLOOR = 1e-10  # mean squared error that reads 100 dB, the most that a PSNR says
 
 
@@ -60,7 +61,7 @@ def optimiser(network: nn.Module, plan: Plan) -> torch.optim.Optimizer:
         return torch.optim.RMSprop(network.parameters(), lr=0.0, alpha=0.9, eps=1e-7, weight_decay=plan.weight_decay)
     if plan.optimizer == "adam":
         return torch.optim.Adam(network.parameters(), lr=0.0, eps=1e-7, weight_decay=plan.weight_decay, fused=True)
-    return torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=plan.weight_decay, fused=True)
+    return torch.optim.AdamW(network.parameters(), lr=0.0, betas=BETAS, weight_decay=plan.weight_decay, fused=True)
 
 
 def fit(
