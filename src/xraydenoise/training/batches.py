@@ -149,24 +149,27 @@ def shared(mixture: Sequence[Part], count: int, turn: int) -> list[tuple[Noise, 
 
 
 def validation(pictures: Pictures, mixture: Sequence[Part], seed: int, limit: int) -> list[Pair]:
-    """Whole pictures with noise drawn once: at most `limit`, every picture once before one comes with a second noise of the mixture.
+    """Whole pictures with noise drawn once: at most `limit`, every picture once before one comes a second time. Each noise of the mixture
+    has its share of them.
 
     The noise comes from (seed, image, "validation"), drawn on the CPU, so that it is the same on every device. It is not the stored noise
     of the test conditions: those may change without a model being trained anew.
     """
     if not pictures.images:
         raise ValueError("no val picture to choose the best weights by; give val a share in ingest.split (and in enhance.images)")
-    turns = ((number, turn) for turn in range(len(mixture)) for number in range(len(pictures.images)))
+    turns = list(islice(((number, turn) for turn in range(len(mixture)) for number in range(len(pictures.images))), limit))
+    noises = [noise for noise, part in shared(mixture, len(turns), 0) for _ in range(part.start, part.stop)]
+    spread = sorted(range(len(turns)), key=lambda place: place * GOLDEN % 1)  # so that each noise meets several pictures
     device = pictures.targets.device
-    pairs = []
-    for number, turn in islice(turns, limit):
+    pairs: dict[int, Pair] = {}
+    for place, noise in zip(spread, noises, strict=True):
+        number, turn = turns[place]
         index = pictures.whole(number)
         target = pictures.target(index)
-        [(noise, _)] = shared(mixture, 1, number + turn)
         generator = torch.Generator().manual_seed(draw_seed(seed, pictures.images[number], f"validation {turn}"))
         drawn = partial(on_cpu, noise, generator)
-        pairs.append((pictures.noisy(torch.tensor([number], device=device), index, target, drawn), target))
-    return pairs
+        pairs[place] = pictures.noisy(torch.tensor([number], device=device), index, target, drawn), target
+    return [pairs[place] for place in range(len(turns))]
 
 
 def on_cpu(noise: Noise, generator: torch.Generator, clean: Tensor) -> Tensor:
