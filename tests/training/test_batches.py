@@ -148,7 +148,7 @@ def test_which_noise_has_how_many_crops_depends_on_the_step_alone() -> None:
 
 @pytest.fixture
 def augmented(numbered: Pictures) -> Callable[..., Batches]:
-    """Batches of 64 crops of 8 px with nothing added, augmented as the keywords say; half as much is enough for the smallest picture."""
+    """Crops of 8 px without noise, augmented as the keywords say; all pictures have the 16 px a side that half the resolution needs."""
 
     def augmented(share: float = 0.0, inverted: float = 0.0, half: float = 0.0, batch: int = 64) -> Batches:
         augment = Augment(gamma=Gamma(share=share, range=0.6), inverted=inverted, half=half)
@@ -187,7 +187,7 @@ def test_a_share_of_the_batches_is_of_half_the_resolution(numbered: Pictures, au
     for step in range(200):
         crops = batches(step).target
         assert crops.shape == (64, 1, 8, 8)
-        apart = (places(crops)[:, 0, 1] - places(crops)[:, 0, 0]).__abs__()
+        apart = np.abs(places(crops)[:, 0, 1] - places(crops)[:, 0, 0])
         halves += bool(apart.min() > 1 and 2 in apart)  # a neighbour in the row is two pixels of the picture away
         assert crops.min() >= flat.min()
         assert crops.max() <= flat.max()

@@ -31,7 +31,7 @@ class TrainConfig(kinds.Config):
     compile: Literal["auto", "always", "never"]  # auto: only on CUDA
     checkpoint_every: float = Field(gt=0)  # seconds
     max_minutes: float | None = Field(gt=0)  # a wall-clock cap; a run that it ends is not reproducible
-    augment: Augment | None  # of the crops of models on track noise, except where a classifier is asked, which knows none of it
+    augment: Augment | None  # of the crops of models on track noise, except where a classifier is asked, which learnt pictures as they are
 
 
 class Plan(kinds.Config):
