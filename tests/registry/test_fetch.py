@@ -53,6 +53,20 @@ def test_the_command_takes_the_address_too(registered, capsys):
     )
 
 
+@pytest.mark.parametrize("command", ["denoise", "export"])
+def test_the_help_says_how_to_name_the_champion_where_there_is_one(project, capsys, command):
+    def told() -> str:
+        with pytest.raises(SystemExit) as ended:
+            main([command, "--help"])
+        assert ended.value.code == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    assert "Champions of this project" not in told()
+    with store.opened("x") as opened:
+        project.register(opened)
+    assert told().endswith("Champions of this project: models:/xraydenoise@champion")
+
+
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
