@@ -11,7 +11,7 @@ import torch
 
 from xraydenoise import denoise, files, inference, weights
 
-OPSET = 20  # of 2023; ONNX Runtime knows it since 1.17
+OPSET = 20  # of 2023; ONNX Runtime reads it, and the file format that torch writes (IR 10), since 1.18
 AXES = {0: "batch", 2: "height", 3: "width"}  # any size
 SHAPE = (2, 1, 67, 91)  # of the example that is traced; a length of 1, or one that a network's halvings divide, might be taken for a rule
 LICENCE = (
