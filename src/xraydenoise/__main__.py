@@ -22,6 +22,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 STAGES = {
     "check": "check params.yaml, the images it names and the weights, and stop",
     "download": "fetch one dataset and list its files",
+    "start": "read the weights that models begin from into one folder",
     "ingest": "decode, scale, split by patient, write the pixel store",
     "enhance": "apply the named presets and keep a region of each picture",
     "label": "Real-ESRGAN on the enhanced regions",

@@ -12,6 +12,7 @@ import pytest
 
 from xraydenoise import load_denoiser
 from xraydenoise.__main__ import main
+from xraydenoise.data import learnt
 from xraydenoise.registry import fetch, runs, store
 
 NAME = "xraydenoise"
@@ -31,7 +32,9 @@ def test_an_alias_and_a_version_give_the_trained_folder_and_what_it_learnt_from(
     folder = fetch.fetch(uri)
     assert runs.identity(folder) == runs.identity(registered)
     assert json.loads((folder / "config.json").read_text())["steps"] == 30
-    assert fetch.learnt_from(folder) == {"a" * 16, "b" * 16}
+    found = learnt.load(folder)
+    assert found is not None
+    assert found.images == ("a" * 16, "b" * 16)
     shutil.rmtree("mlruns/artifacts/models")
     assert fetch.fetch(uri) == folder  # fetched once
 
@@ -116,7 +119,7 @@ def test_files_that_are_gone_or_changed_are_refused(registered, harm, said):
 def test_a_version_that_does_not_tell_what_it_learnt_from_is_fetched_without(registered):
     with store.opened("x") as opened:
         opened.client.delete_model_version_tag(NAME, "1", fetch.LEARNT)
-    assert fetch.learnt_from(fetch.fetch("models:/xraydenoise/1")) is None
+    assert learnt.load(fetch.fetch("models:/xraydenoise/1")) is None
 
 
 def test_a_list_of_pictures_that_somebody_changed_is_not_believed(registered):

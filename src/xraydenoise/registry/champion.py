@@ -2,10 +2,10 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xraydenoise.data.learnt import Learnt
 from xraydenoise.evaluation.verdict import Verdict
 from xraydenoise.registry import fetch, package, runs, versions
 from xraydenoise.registry.fetch import LEARNT, Registered
@@ -39,13 +39,14 @@ def unmoved(store: Store, name: str, weighed: Registered | None) -> "ModelVersio
 
 
 def register(
-    store: Store, name: str, method: Method, verdict: Verdict, weighed: Registered | None, test_set: str, pictures: Iterable[str], card: str
+    store: Store, name: str, method: Method, verdict: Verdict, weighed: Registered | None, test_set: str, seen: Learnt | None, card: str
 ) -> dict[str, str]:
     """Register a trained model under `name`, its weights once, and give it the alias of the gate's verdict.
 
-    `weighed` is the champion of which the verdict takes account, `test_set` the identity of the pictures it was reached on. `pictures` are
-    the ids of those that the model learnt from, `card` is its model card, Markdown. Returns a record without ids, versions and times, so
-    that it is the same in every clone. Raises ValueError where the verdict is on another model, or another version is champion by now.
+    `weighed` is the champion of which the verdict takes account, `test_set` the identity of the pictures it was reached on. `seen` are the
+    pictures that the model learnt from, None where its start does not tell, `card` is its model card, Markdown. Returns a record without
+    ids, versions and times, so that it is the same in every clone. Raises ValueError where the verdict is on another model, or another
+    version is champion by now.
     """
     if verdict.candidate != method.name:
         raise ValueError(f"{method.name}: the verdict is on {verdict.candidate}")
@@ -55,8 +56,9 @@ def register(
     found = known or _version(store, name, method, digest)
     versions.tag(store, found, test_set=test_set)
     # Where several trainings gave these weights, the last one's pictures: what it could do without, the weights know nothing of.
-    _attach(store, found, LEARNT, "".join(f"{image}\n" for image in sorted(pictures)))
-    _attach(store, found, CARD, card)
+    if seen is not None:
+        _attach(store, found, LEARNT, seen.content())
+    _attach(store, found, CARD, card.encode())
     _describe(store, found, verdict)
     if verdict.alias == CHAMPION:
         _promote(store, found, weighed)
@@ -80,12 +82,12 @@ def _version(store: Store, name: str, method: Method, digest: str) -> "ModelVers
     return store.client.create_model_version(name, f"models:/{model}", run, tags=tags, model_id=model)
 
 
-def _attach(store: Store, found: "ModelVersion", name: str, text: str) -> None:
-    """Put a text file among the version's files, unless it is there already; a tag of its name tells its digest."""
-    if found.tags.get(name) != (digest := hashlib.sha256(text.encode()).hexdigest()):
+def _attach(store: Store, found: "ModelVersion", name: str, content: bytes) -> None:
+    """Put a file among the version's files, unless it is there already; a tag of its name tells its digest."""
+    if found.tags.get(name) != (digest := hashlib.sha256(content).hexdigest()):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, name)
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(content)
             store.client.log_model_artifact(versions.model(found), str(path))
         versions.tag(store, found, **{name: digest})
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xraydenoise.data import learnt
 from xraydenoise.registry import runs, store
 from xraydenoise.registry.versions import DIGEST, OWN
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
-LEARNT = "learnt_from.txt"  # the ids of the pictures that the model was trained on and chosen by, one a line
+LEARNT = learnt.FILE  # the pictures that the model was trained on and chosen by
 KEPT = Path("work/registered")  # a folder a digest
 WAY_OUT = "give its alias to another version (`xraydenoise rollback`, or MLflow's pages), or name another version"
 
@@ -94,12 +95,6 @@ def download(client: "MlflowClient", version: Registered) -> Path:
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(loaded, kept)
     return kept
-
-
-def learnt_from(folder: Path) -> frozenset[str] | None:
-    """The pictures that the model in `folder` learnt from, by their ids; None where it does not tell."""
-    path = folder / LEARNT
-    return frozenset(path.read_text(encoding="utf-8").splitlines()) if path.exists() else None
 
 
 def _whole(folder: Path, version: Registered) -> bool:

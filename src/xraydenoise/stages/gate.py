@@ -9,13 +9,13 @@ import pandas as pd
 import torch
 
 from xraydenoise import contracts, inference
+from xraydenoise.data.learnt import Learnt
 from xraydenoise.evaluation import significance
 from xraydenoise.evaluation.audits import audits
 from xraydenoise.evaluation.gate import Contender, decide
-from xraydenoise.evaluation.ranking import REFERENCE
 from xraydenoise.evaluation.verdict import Verdict
 from xraydenoise.params import Params
-from xraydenoise.stages import scoring
+from xraydenoise.stages import scoring, seen
 
 CHAMPION = "champion"  # what the scores call the model that stands, whatever it was called when it was trained
 AUDITED = 8  # clean test pictures, at most, on which a candidate is audited
@@ -26,7 +26,7 @@ class Standing(NamedTuple):
 
     uri: str  # of the registered version, for people
     digest: str  # identity of the network
-    learnt_from: frozenset[str] | None  # the pictures that it was trained on and chosen by, with any preset; None where it does not tell
+    learnt: Learnt | None  # the pictures that it was trained on and chosen by; None where it does not tell
     folder: Path  # config.json and weights.safetensors
 
 
@@ -43,13 +43,15 @@ def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> 
     track = scoring.Track(params.models[name].track)
     track.rows = track.rows[track.rows["split"] == "test"].reset_index(drop=True)
     learners = [model for model, entry in params.models.items() if entry.track == track.name]
-    scores = [contracts.read(Path("artifacts/evaluate", method, "scores.parquet"), contracts.Scores) for method in (*learners, REFERENCE)]
+    methods = (*learners, *params.baselines)
+    scores = [contracts.read(Path("artifacts/evaluate", method, "scores.parquet"), contracts.Scores) for method in methods]
+    fitted = pd.concat(scores[len(learners) :], ignore_index=True)
+    baselines = best_on_val(fitted[fitted["track"] == track.name])
+    pictures, images = seen.Pictures(), track.rows["image"].drop_duplicates()
     rival = None
     if standing:
-        images = track.rows["image"]
-        knows = None if standing.learnt_from is None else images[contracts.pictures(images).isin(standing.learnt_from)].nunique()
-        rival = Contender(CHAMPION, standing.digest, knows)
-        if standing.digest != digest and knows == 0:
+        rival = Contender(CHAMPION, standing.digest, known(pictures, standing.learnt, images))
+        if standing.digest != digest and rival.knows == 0:
             try:
                 denoiser = inference.trained(standing.folder, params.machine.device)
             except ValueError as error:
@@ -62,10 +64,23 @@ def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> 
     shown = track.rows[track.rows["condition"] == track.rows["condition"].iloc[0]]
     cleans = [track.pair(row)[1] for row in scoring.spread(shown, AUDITED).to_dict("records")]
     findings = audits(denoise, cleans, params.gate.audits, params.seed)
-    verdict = decide(tested, Contender(name, digest, 0), rival, findings, params.gate, params.compare, params.seed)
+    candidate = Contender(name, digest, known(pictures, seen.begun(name), images))
+    verdict = decide(tested, candidate, rival, baselines, findings, params.gate, params.compare, params.seed)
     if standing and standing.digest == digest:
         tested = tested.replace({"method": {name: CHAMPION}})  # the candidate is the champion, so its scores are
-    return verdict, differences(tested[tested["method"] != REFERENCE], params)
+    return verdict, differences(tested[~tested["method"].isin(list(params.baselines))], params)
+
+
+def known(pictures: seen.Pictures, learnt: Learnt | None, images: pd.Series) -> int | None:
+    """How many of `images` a network that learnt from `learnt` has seen; None where it does not tell."""
+    return None if learnt is None else len(pictures.seen(learnt, images))
+
+
+def best_on_val(scores: pd.DataFrame) -> dict[str, str]:
+    """For each condition the method with the best mean PSNR on val; `scores` are contracts.Scores of one track."""
+    means = scores[scores["split"] == "val"].groupby(["condition", "method"])["psnr"].mean()
+    best = means.groupby("condition").idxmax()
+    return {str(condition): str(method) for condition, (_, method) in best.items()}
 
 
 def differences(tested: pd.DataFrame, params: Params) -> pd.DataFrame:

@@ -12,10 +12,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from xraydenoise import contracts, protocols
+from xraydenoise import contracts, models, protocols
 from xraydenoise.data import store
 from xraydenoise.evaluation import metrics
-from xraydenoise.noise import Noise, draw_seed
+from xraydenoise.noise import Noise, draw_seed, evenly
 from xraydenoise.params import Params
 from xraydenoise.stages import tracks, train
 from xraydenoise.training import classifier
@@ -37,11 +37,12 @@ def run(params: Params, name: str) -> None:
     test = Drawn(protocol, learner.protocol, track, params.seed, "test")
     scores, networks = [], {}
     for network_name, conditions in learner.mixtures().items():
-        mixture = [protocol.conditions[condition] for condition in conditions]
+        mixture = evenly(protocol.conditions[condition] for condition in conditions)
         folder = work / network_name
         folder.mkdir(parents=True, exist_ok=True)
         digest = train.recipe(params, learner, mixture, device, track, protocols.code(learner.protocol))
-        state, _ = train.learn(params, f"{name}, {network_name}", learner, mixture, learnt, val, judge, folder, digest)
+        network = models.initialised(learner.network, params.seed)
+        state, _ = train.learn(params, f"{name}, {network_name}", learner, network, mixture, learnt, val, judge, folder, digest)
         networks[network_name] = train.outcome(state, device)
         state.averaged.load_state_dict(state.best)
         denoise = bare(state.averaged, device)
