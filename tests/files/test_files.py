@@ -95,7 +95,7 @@ def test_options_reach_the_denoiser_or_are_refused_in_one_line(scans: Path, caps
     np.testing.assert_array_equal(cv2.imread("out/a.png", cv2.IMREAD_UNCHANGED), cv2.imread("scans/a.png", cv2.IMREAD_UNCHANGED))
     capsys.readouterr()
     assert main(["denoise", "scans/a.png", "--output", "other", "--model", "bset"]) == 1
-    assert capsys.readouterr().err.startswith("error: model: 'bset' is neither best nor fast nor a folder")
+    assert capsys.readouterr().err.startswith("error: model: 'bset' is none of best, fast, models:/NAME@ALIAS")
     assert not Path("other").exists()
 
 
