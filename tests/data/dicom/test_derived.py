@@ -184,7 +184,7 @@ def test_padding_beside_the_stored_bits_is_refused_where_the_codec_would_lose_it
     values[:, :10] = 63536
     path = make_dicom(values, bits=12, PixelPaddingValue=63536)
     np.testing.assert_array_equal(np.frombuffer(made(path).PixelData, "<u2").reshape(40, 60)[:, :10], 63536)  # pixel_array masks it
-    with pytest.raises(Refused, match="^range: padding lies outside the 12 stored bits, which are all that JPEG-LS holds$"):
+    with pytest.raises(Refused, match=r"^range: padding lies outside the 12 stored bits, which are all that JPEG-LS holds$"):
         made(path, compress=True)
 
 
