@@ -1,7 +1,7 @@
 """The viewer of pictures that pages embed: a border that slides between two of them, zoom, window and level; it needs no network.
 
 A page holds `markup`, `STYLE` and `SCRIPT`, each beside its own, and the pictures in a script element of the id `data`:
-{"cases": [...], "pictures": [data URIs], "chosen": {track: name of a layer}, "truth": whether a case's last layer is what others should be}.
+{"cases": [...], "pictures": [data URIs], "chosen": {track: name of a layer}, "truth": whether the last layer of a case is the truth}.
 A case is {"track", "condition", "kind", "image", "patient", "note": texts, "" for none, "height", "width": px of the whole picture,
 "full": the greatest gray, "window": {"width", "level"} in fractions of that, "layers": [{"name", "psnr", "picture": place in "pictures"}]}.
 """
