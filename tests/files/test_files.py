@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 import cv2
+import data_store
 import numpy as np
+import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, GrayscaleSoftcopyPresentationStateStorage
+from pydicom.uid import ExplicitVRLittleEndian, GrayscaleSoftcopyPresentationStateStorage, JPEGLSLossless
 
 from xraydenoise import files
 from xraydenoise.__main__ import main
@@ -72,6 +74,39 @@ def test_an_object_that_was_never_meant_to_hold_a_picture_is_said_and_is_no_fail
     out, err = capsys.readouterr()
     assert "scans/PR0001: no_picture: DICOM of class Grayscale Softcopy Presentation State Storage, which holds none\n" in err
     assert re.fullmatch(r"2 of 3 files denoised in .*, into out; 1 that hold no picture passed over\n", out)
+
+
+def test_each_comparison_stands_beside_its_result_and_the_page_shows_all(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["denoise", "scans", "--output", "out", "--compare", "--page", "pages/page.html", *OPTIONS]
+    assert main(command) == 0
+    assert capsys.readouterr().out.endswith("into out; page in pages/page.html\n")
+    assert tree(Path("out")) == ["a.png", "a.png.compare.png", "deep/b.png", "deep/b.png.compare.png"]
+    comparison = cv2.imread("out/a.png.compare.png", cv2.IMREAD_UNCHANGED)
+    left, middle = (comparison[-40:, start : start + 56].astype(float) for start in (112, 112 + 286))
+    assert np.corrcoef(left.ravel(), cv2.imread("scans/a.png", cv2.IMREAD_UNCHANGED).ravel())[0, 1] > 0.999
+    assert np.corrcoef(middle.ravel(), cv2.imread("out/a.png", cv2.IMREAD_UNCHANGED).ravel())[0, 1] > 0.999
+    page = Path("pages/page.html").read_text(encoding="utf-8")
+    assert all(f'"image": "{Path("scans", name)}"' in page for name in ("a.png", "deep/b.jpg"))
+    assert "weights fast (sha256 b88480e3" in page
+    assert main(command) == 1
+    assert main([*command, "--overwrite"]) == 0
+    assert Path("pages/page.html").read_text(encoding="utf-8") == page
+
+
+def test_compress_makes_dicom_results_small_and_changes_nothing_of_others(scans: Path) -> None:
+    source = Path(data_store.__file__).parent / "data" / "RG3_UNCR.dcm"
+    dataset = pydicom.dcmread(source)
+    dataset.PixelData = dataset.pixel_array[600:800, 600:800].tobytes()
+    dataset.Rows = dataset.Columns = 200
+    dataset.save_as(scans / "IM0001")
+    for options in ([], ["--compress"]):
+        assert main(["denoise", "scans", "--output", f"out{len(options)}", *options, *OPTIONS]) == 0
+    plain, small = (pydicom.dcmread(Path(f"out{place}", "IM0001")) for place in range(2))
+    assert small.file_meta.TransferSyntaxUID == JPEGLSLossless
+    assert small.SOPInstanceUID == plain.SOPInstanceUID
+    np.testing.assert_array_equal(small.pixel_array, plain.pixel_array)
+    assert Path("out1/IM0001").stat().st_size < 0.7 * Path("out0/IM0001").stat().st_size
+    assert all(Path("out0", name).read_bytes() == Path("out1", name).read_bytes() for name in ("a.png", "deep/b.png"))
 
 
 def test_results_that_are_there_are_refused_before_anything_is_computed(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,3 +85,30 @@ def test_an_input_that_is_not_there_an_output_that_is_a_file_and_nothing_to_do_a
     (files / "empty/notes.txt").touch()
     with pytest.raises(ValueError, match="empty: no pictures among 1 files; expected DICOM, "):
         plan([Path("empty")], Path("out"), overwrite=False)
+
+
+def test_comparisons_and_the_page_are_planned_and_refused_as_results_are(files: Path) -> None:
+    found = plan([Path("scans/b")], Path("out"), overwrite=False, compare=True, page=Path("out/page.html"))
+    assert [str(job.comparison) for job in found.jobs] == [f"out/{name}.compare.png" for name in ("IM0001", "c.TIF", "d.png")]
+    (files / "out").mkdir()
+    for name in ("page.html", "c.TIF.compare.png"):
+        (files / "out" / name).touch()
+    with pytest.raises(FileExistsError, match=r"out/c\.TIF\.compare\.png \(and 1 more\): there already; --overwrite"):
+        plan([Path("scans/b")], Path("out"), overwrite=False, compare=True, page=Path("out/page.html"))
+    assert plan([Path("scans/b")], Path("out"), overwrite=True, compare=True, page=Path("out/page.html")).jobs == found.jobs
+    assert {job.comparison for job in plan([Path("scans/b")], Path("out"), overwrite=False).jobs} == {None}
+
+
+def test_a_page_is_neither_an_input_nor_a_result_nor_a_folder(files: Path) -> None:
+    with pytest.raises(ValueError, match=r"scans/a\.png: is an input itself, onto which nothing is written; choose another --page"):
+        plan([Path("scans")], Path("out"), overwrite=True, page=Path("scans/a.png"))
+    with pytest.raises(ValueError, match=r"scans/a\.png and the page would both become out/\.\./out/a\.png"):
+        plan([Path("scans")], Path("out"), overwrite=True, page=Path("out/../out/a.png"))
+    with pytest.raises(IsADirectoryError, match=r"--page: scans is a folder; name a file, such as scans/page\.html"):
+        plan([Path("scans")], Path("out"), overwrite=True, page=Path("scans"))
+
+
+def test_a_result_that_would_be_the_comparison_of_another_is_refused(files: Path) -> None:
+    (files / "scans/a.png.compare.png").touch()
+    with pytest.raises(ValueError, match=r"scans/a\.png\.compare\.png and the comparison of scans/a\.png would both become out/a\.png\.c"):
+        plan([Path("scans")], Path("out"), overwrite=True, compare=True)

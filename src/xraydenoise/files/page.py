@@ -70,7 +70,11 @@ class Page:
         if not self._cases:
             return "No file was denoised."
         left = self._count - len(self._cases)
-        said = f"The first {len(self._cases)} of {self._count} files; {left} are left out." if left else f"{self._count} files."
+        said = (
+            f"The first {len(self._cases)} of {self._count} files; {left} are left out."
+            if left
+            else f"{self._count} file{'s' * (self._count > 1)}."
+        )
         if any(case["height"] * case["width"] > self._room for case in self._cases):
             most = f"{self._room / 1e6:.2g} megapixels"
             said += f" Of pictures of more than {most} the middle is shown, pixel by pixel: a smaller copy would have less noise."
