@@ -123,7 +123,7 @@ def test_the_browser_shows_12_bit_through_a_narrow_window_and_what_was_taken_awa
     made, (before, after) = Page(2), pair()
     made.add(NASTY, before, after)
     made.add("b.dcm", *pair(seed=1, high=900, inverted=True))
-    (tmp_path / "page.html").write_text(made.html("told"), encoding="utf-8")
+    (tmp_path / "page.html").write_bytes(made.html("told").encode())
     browser = visit(tmp_path / "page.html")
     case = data(made)["cases"][0]
     for side, picture in (("left", before), ("right", after)):
