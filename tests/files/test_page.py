@@ -64,6 +64,16 @@ def test_signed_and_real_values_keep_their_order_and_padding_is_black() -> None:
     assert (np.diff(grays(embedded["pictures"][2]).ravel()) > 0).all()
 
 
+def test_a_picture_within_few_values_of_its_range_has_a_window_that_shows_them() -> None:
+    values = np.random.default_rng(0).integers(7, 9, (60, 60), np.uint16)
+    values[0, 0] = 65535
+    made = Page(1)
+    made.add("a", *[Shown(values, None, False, 1)] * 2)
+    (case,) = data(made)["cases"]
+    assert case["window"]["width"] == pytest.approx(1 / 65528)
+    assert case["window"]["level"] == pytest.approx(0.5 / 65528)
+
+
 def test_after_the_first_50_pictures_are_counted_and_not_shown() -> None:
     made = Page(53)
     for place in range(53):

@@ -45,7 +45,7 @@ class Page:
         scale = f"values {lowest:g} to {highest:g}{f' in {full + 1} grays' if real else ''}"
         case: dict[str, Any] = {"track": "", "condition": "", "kind": "", "image": plain(name), "patient": ""}
         case |= {"note": ", ".join(filter(None, (before.note, scale))), "height": height, "width": width}
-        case |= {"full": full, "window": {"width": round(high - low, 4), "level": round((low + high) / 2, 4)}, "layers": []}
+        case |= {"full": full, "window": {"width": high - low, "level": (low + high) / 2}, "layers": []}
         for layer, picture in (("before", before), ("after", after)):
             case["layers"].append({"name": layer, "psnr": "", "picture": len(self._pictures)})
             self._pictures.append(pictures.uri(_grays(picture, lowest, step, full)))
@@ -78,7 +78,7 @@ class Page:
         if any(case["height"] * case["width"] > self._room for case in self._cases):
             most = f"{self._room / 1e6:.2g} megapixels"
             said += f" Of pictures of more than {most} the middle is shown, pixel by pixel: a smaller copy would have less noise."
-        return f"{said} Every value is there without loss; the first window is that of nearly all values."
+        return f"{said} Integers are stored without loss. The first window is that of nearly all values."
 
 
 def _middle(picture: Shown, side: int) -> Shown:
