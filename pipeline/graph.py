@@ -10,6 +10,7 @@ from dvc.dvcfile import PROJECT_FILE
 STEPS = ("download", "prepare", "label", "train", "evaluate", "register")
 STEP_OF = {
     "download": "download",
+    "start": "download",
     "data.dvc": "prepare",
     "ingest": "prepare",
     "enhance": "prepare",

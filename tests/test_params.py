@@ -6,6 +6,7 @@ import yaml
 from xraydenoise import params
 
 ROOT = Path(__file__).parents[1]
+GAUSSIAN = {"kind": "gaussian", "mean": 0.0, "sigma": 0.1, "clip": True}
 
 
 def entry(content, path):
@@ -51,6 +52,12 @@ def test_the_params_are_frozen():
         ("conditions.noise.gaussian_10.sigma", -0.1, ["conditions.noise.gaussian_10", "sigma", "-0.1"]),
         ("conditions.noise.gaussian_10.kind", "gausian", ["conditions.noise.gaussian_10", "gausian", "gaussian", "quantum"]),
         ("mixtures.blind", [], ["mixtures.blind"]),
+        ("mixtures.blind", [{"share": 0, "noise": GAUSSIAN}], ["mixtures.blind.0.share", "greater than 0"]),
+        ("mixtures.blind", [{"share": float("inf"), "noise": GAUSSIAN}], ["mixtures.blind.0.share", "finite"]),
+        ("mixtures.blind", [{"noise": GAUSSIAN}], ["mixtures.blind.0.share", "required"]),
+        ("mixtures.blind", [{"share": 1, "noise": GAUSSIAN | {"sigma": -1}}], ["mixtures.blind.0.noise", "sigma", "at least 0"]),
+        ("train.augment.half", 1.5, ["train.augment.half", "less than or equal to 1", "1.5"]),
+        ("train.augment.blur", 0.1, ["train.augment.blur", "Extra inputs"]),
         ("models.dncnn.network.kind", "dncn", ["models.dncnn.network", "dncn", "unet"]),
         ("models.dncnn.network.width", 64, ["models.dncnn.network", "width", "64"]),
         ("models.dncnn.mixture", "clean", ["models.dncnn.mixture", "clean", "blind"]),
@@ -135,8 +142,25 @@ def test_a_condition_with_the_name_of_the_mean_over_conditions_is_refused(refuse
 
 
 def test_training_noise_that_is_not_clipped_while_test_noise_is_is_refused(refused):
-    line = refused("mixtures.blind", [{"kind": "gaussian", "mean": 0.0, "sigma": 0.1, "clip": False}])
+    line = refused("mixtures.blind", [{"share": 1, "noise": GAUSSIAN | {"clip": False}}])
     assert "'blind' has clip [False], but the conditions of track noise have [True]" in line
+
+
+@pytest.mark.parametrize("clips", [[True], [True, False]])
+def test_training_noise_may_be_clipped_in_part_where_all_test_noise_is_clipped(clips, tmp_path):
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["mixtures"]["blind"] = [{"share": 1, "noise": GAUSSIAN | {"clip": clip}} for clip in clips]
+    changed = tmp_path / "params.yaml"
+    changed.write_text(yaml.safe_dump(content))
+    assert {part.noise.clip for part in params.load(changed).mixtures["blind"]} == set(clips)
+
+
+def test_crops_are_augmented_on_track_noise_alone_and_not_where_a_classifier_is_asked_or_a_protocol_forbids_it():
+    checked = params.load(ROOT / "params.yaml")
+    plans = {name: model.plan(checked.train).augment for name, model in checked.models.items()}
+    assert plans["dncnn"] == checked.train.augment is not None
+    assert (plans["ding_liu"], plans["eudncnn"], plans["dncnn_enhanced"]) == (None, None, None)
+    assert {learner.plan(checked.train).augment for learner in checked.protocols.values()} == {None}
 
 
 def test_a_budget_that_ends_in_the_warm_up_is_refused(refused):

@@ -1,11 +1,12 @@
 """The command line: dvc.yaml calls its stages, people call denoise, check, models, profile, rollback, ui and verdict."""
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import xraydenoise
 from xraydenoise.layers import lacking
@@ -21,6 +22,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 STAGES = {
     "check": "check params.yaml, the images it names and the weights, and stop",
     "download": "fetch one dataset and list its files",
+    "start": "read the weights that models begin from into one folder",
     "ingest": "decode, scale, split by patient, write the pixel store",
     "enhance": "apply the named presets and keep a region of each picture",
     "label": "Real-ESRGAN on the enhanced regions",
@@ -40,6 +42,7 @@ DENOISE = (
     "comes out with the same name, size and depth, DICOM as a derived image in a series of its own. A file that cannot be denoised is one "
     "line, and the others go on; the exit code is 0 if all went well, 2 if some failed, 1 if none was tried. Not for diagnostic use."
 )
+MODEL = "best|fast|models:/NAME@ALIAS|FOLDER"
 NAMED = {"download": "DATASET", "degrade": "TRACK", "train": "MODEL", "evaluate": "MODEL", "baseline": "BASELINE", "reproduce": "ENTRY"}
 
 
@@ -86,11 +89,12 @@ def _parser() -> argparse.ArgumentParser:
         "XRAYDENOISE_TRACEBACK=1 shows where an error arose.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    denoise = commands.add_parser("denoise", help="files in, the same files without noise out", description=DENOISE)
+    denoise = commands.add_parser("denoise", help="files in, the same files without noise out", description=DENOISE, add_help=False)
+    denoise.add_argument("-h", "--help", nargs=0, action=_Help, help="show this help message and exit")
     denoise.add_argument("input", nargs="+", type=Path, metavar="INPUT", help="a file, or a folder, whose tree is kept")
     denoise.add_argument("--output", required=True, type=Path, metavar="DIR", help="where the results go, never onto their inputs")
     denoise.add_argument(
-        "--model", default="best", metavar="best|fast|FOLDER", help="weights of this package (best unless said), or a trained model"
+        "--model", default="best", metavar=MODEL, help="weights of this package (best unless said), or a trained or registered model"
     )
     denoise.add_argument("--strength", default=1.0, type=float, metavar="0..1", help="how much of the noise is taken away (1 unless said)")
     denoise.add_argument(
@@ -125,6 +129,19 @@ def _parser() -> argparse.ArgumentParser:
         if stage in NAMED:
             command.add_argument("name", metavar=NAMED[stage], help="an entry of params.yaml")
     return parser
+
+
+class _Help(argparse.Action):
+    """A command's help, at whose end stand the models that this project's MLflow has: looked up when they are asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        with contextlib.suppress(ModuleNotFoundError):  # the plain layer knows nothing of MLflow
+            from xraydenoise.registry import presence
+
+            if found := presence.champions():
+                parser.epilog = f"Champions of this project: {', '.join(f'--model {address}' for address in found)}"
+        parser.print_help()
+        parser.exit()
 
 
 def _stage(chosen: argparse.Namespace) -> None:

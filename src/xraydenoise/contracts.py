@@ -137,8 +137,8 @@ class Degraded(Table):
 class History(Table):
     """One row a validation while a model learns."""
 
-    step: Series[int] = pa.Field(ge=1, unique=True)
-    loss: Series[float]  # mean since the last validation
+    step: Series[int] = pa.Field(ge=0, unique=True)  # 0: before the first one
+    loss: Series[float]  # mean since the last validation; at step 0 that of the first batch
     learning_rate: Series[float] = pa.Field(ge=0)
     val_target_psnr: Series[float]  # dB, mean over val pictures, against what the model learns: on track enhanced that is a label
 
@@ -221,6 +221,8 @@ class Ranking(Table):
     images: Series[int] = pa.Field(ge=1)
     pictures: Series[int] = pa.Field(ge=1)  # fewer than images on track enhanced, where presets share one
     patients: Series[int] = pa.Field(ge=1)
+    # of the images, how many the method has seen where the weights come from that it begins from; null where these do not tell
+    seen: Series[float] = pa.Field(ge=0, nullable=True)
     psnr: Series[float]  # dB, mean
     psnr_low: Series[float]
     psnr_high: Series[float]

@@ -1,25 +1,27 @@
 """params.yaml, typed and frozen: its only reader. Every value is checked before anything runs."""
 
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from xraydenoise import kinds, labelling, protocols
+from xraydenoise import kinds, labelling, protocols, weights
 from xraydenoise.data import sources
 from xraydenoise.data.prepare import IngestConfig
+from xraydenoise.denoise import REGISTERED
 from xraydenoise.enhancement import EnhanceConfig
 from xraydenoise.evaluation.baselines import BaselineConfig
 from xraydenoise.evaluation.baselines.base import Rising, rise
 from xraydenoise.evaluation.detectability import Disc
 from xraydenoise.evaluation.gate import GateConfig
 from xraydenoise.evaluation.ranking import CompareConfig
-from xraydenoise.noise import NoiseConfig
+from xraydenoise.noise import NoiseConfig, Part
 from xraydenoise.protocols import Learner
 from xraydenoise.registry import RegisterConfig
-from xraydenoise.training import OwnRecipe, Track, TrainConfig
+from xraydenoise.training import OwnRecipe, Plan, Track, TrainConfig, ours
 from xraydenoise.training.classifier import ClassifierConfig
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]  # becomes a folder and a stage name
@@ -38,10 +40,36 @@ class LabelConfig(labelling.LabelConfig):
     noise: NoiseConfig  # of the inputs that labels are audited against; scores and trainings have noises of their own
 
 
+STARTS = "starts"  # the folder of the project that holds weights from elsewhere; DVC watches it
+
+
+def _start(value: str) -> str:
+    if value in weights.PACKAGED or re.fullmatch(rf"{REGISTERED}/[^/@]+[/@][^/@]+", value):
+        return value
+    if value.startswith(f"{STARTS}/") and ".." not in Path(value).parts:
+        return value
+    raise ValueError(
+        f"expected {', '.join(weights.PACKAGED)}, {REGISTERED}/NAME@ALIAS, {REGISTERED}/NAME/VERSION, null, or {STARTS}/FOLDER with "
+        "config.json and weights.safetensors (copy a folder from elsewhere there, where DVC watches it)"
+    )
+
+
 class ModelConfig(OwnRecipe):
-    """One model: a recipe, and its noise."""
+    """One model: a recipe, its noise, and the weights that it begins from."""
 
     mixture: Name  # its training noise, a name in `mixtures`
+    start: Annotated[str, AfterValidator(_start)] | None = None  # null: it begins anew; with steps: 0 it is scored as it is
+
+    def plan(self, train: TrainConfig) -> Plan:
+        return ours(train, self.steps, self.learning_rate, self.augment(train), validate_first=self.start is not None)
+
+    @model_validator(mode="after")
+    def what_does_not_learn_begins_from_weights(self) -> "ModelConfig":
+        if self.steps == 0 and self.start is None:
+            raise ValueError("steps: 0 steps from no weights would score a network that has learnt nothing; name a start, or train")
+        if self.start in weights.PACKAGED and self.network != (packaged := weights.PACKAGED[self.start].network):
+            raise ValueError(f"start: {self.start} is a network {packaged.model_dump(mode='json')}; give `network` these values")
+        return self
 
 
 class RepeatsConfig(kinds.Config):
@@ -95,7 +123,7 @@ class Params(kinds.Config):
     enhance: EnhanceConfig
     label: LabelConfig
     conditions: dict[Track, dict[Name, NoiseConfig]]
-    mixtures: dict[Name, tuple[NoiseConfig, ...]]
+    mixtures: dict[Name, tuple[Part, ...]]
     classifier: ClassifierConfig
     train: TrainConfig
     models: dict[Name, ModelConfig] = Field(min_length=1)
@@ -128,8 +156,8 @@ class Params(kinds.Config):
         for name, model in self.models.items():
             if model.mixture not in self.mixtures:
                 raise ValueError(f"models.{name}.mixture: {model.mixture!r} is not in mixtures; found {sorted(self.mixtures)}")
-            if (test := {noise.clip for noise in self.conditions[model.track].values()}) != (
-                learnt := {noise.clip for noise in self.mixtures[model.mixture]}
+            if not (test := {noise.clip for noise in self.conditions[model.track].values()}) <= (
+                learnt := {part.noise.clip for part in self.mixtures[model.mixture]}
             ):
                 raise ValueError(
                     f"models.{name}.mixture: {model.mixture!r} has clip {sorted(learnt)}, but the conditions of track {model.track} have "

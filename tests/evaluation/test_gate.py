@@ -19,27 +19,37 @@ CONFIG = GateConfig(
 COMPARE = CompareConfig(resamples=500, confidence=0.95)
 PASSED = Audit("finite", True, 0.0, 0.0, "pixels that are not finite")
 CANDIDATE, CHAMPION = Contender("unet", "d1", 0), Contender("champion", "d0", 0)
+BASELINES = {"gaussian_10": "wavelet", "gaussian_20": "wavelet", "quantum_30": "median"}  # that val puts first
 CONDITIONS = ("gaussian_10", "gaussian_20", "quantum_30")
 Lifts = dict[str, float]
 
 
-def scores(candidate: float | Lifts, champion: float | Lifts = 3.0, patients: int = 10, spread: float = 0.1, seed: int = 0) -> pd.DataFrame:
-    """Two pictures a patient; the candidate and the champion so many dB (and hundredths of SSIM) above the median filter."""
+def scores(
+    candidate: float | Lifts,
+    champion: float | Lifts = 3.0,
+    patients: int = 10,
+    spread: float = 0.1,
+    seed: int = 0,
+    wavelet: float | Lifts = -1.0,
+) -> pd.DataFrame:
+    """Two pictures a patient; the candidate, the champion and a baseline so many dB (and hundredths of SSIM) above the median filter."""
     rng = np.random.default_rng(seed)
     rows = []
     for condition in CONDITIONS:
         for number in range(2 * patients):
             base = rng.normal(25, 2)
-            for method, lift in (("median", 0.0), ("unet", candidate), ("champion", champion)):
+            for method, lift in (("median", 0.0), ("unet", candidate), ("champion", champion), ("wavelet", wavelet)):
                 own = lift[condition] if isinstance(lift, dict) else lift
-                more = own + (spread * rng.standard_normal() if method != "median" else 0)
+                more = own + (spread * rng.standard_normal() if method in ("unet", "champion") else 0)
                 rows.append((method, "noise", condition, "test", f"i{number}", f"p{number // 2}", "", base + more, 0.6 + more / 100, 0.01))
     columns = ["method", "track", "condition", "split", "image", "patient", "setting", "psnr", "ssim", "mse"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def gate(frame: pd.DataFrame, champion: Contender | None = CHAMPION, audits: tuple[Audit, ...] = (PASSED,)) -> Verdict:
-    return decide(frame, CANDIDATE, champion, audits, CONFIG, COMPARE, 0)
+def gate(
+    frame: pd.DataFrame, champion: Contender | None = CHAMPION, audits: tuple[Audit, ...] = (PASSED,), candidate: Contender = CANDIDATE
+) -> Verdict:
+    return decide(frame, candidate, champion, BASELINES, audits, CONFIG, COMPARE, 0)
 
 
 def failed(verdict: Verdict) -> set[tuple[str, str]]:
@@ -70,7 +80,7 @@ def test_without_a_champion_the_median_and_the_audits_decide() -> None:
     assert verdict.promoted
     assert verdict.champion is None
     assert "There is no champion yet." in verdict.reasons
-    assert {check.check for check in verdict.checks} == {"gain", "finite"}
+    assert {check.check for check in verdict.checks} == {"gain", "baseline", "finite"}
 
 
 def test_a_single_test_picture_bounds_nothing_and_promotes_nobody() -> None:
@@ -101,8 +111,8 @@ def test_no_gain_over_the_median_in_a_single_condition_makes_it_challenger() -> 
 def test_a_gain_in_psnr_bought_with_ssim_makes_it_challenger() -> None:
     frame = scores(4.0)
     frame.loc[(frame["method"] == "unet") & (frame["condition"] == "quantum_30"), "ssim"] -= 0.1
-    failures = [(check.metric, check.condition) for check in gate(frame, champion=None).checks if not check.passed]
-    assert failures == [("ssim", "quantum_30")]
+    failures = [(check.check, check.metric, check.condition) for check in gate(frame, champion=None).checks if not check.passed]
+    assert failures == [("gain", "ssim", "quantum_30"), ("baseline", "ssim", "quantum_30")]
 
 
 def test_a_gain_that_is_not_certain_makes_it_challenger() -> None:
@@ -164,7 +174,7 @@ def test_the_champion_itself_is_told_what_it_no_longer_holds() -> None:
     verdict = gate(scores(-1.0), Contender("unet", CANDIDATE.digest, 0))
     assert (verdict.promoted, verdict.alias) == (False, "champion")
     assert "nothing changes" in verdict.reasons[0]
-    assert len(verdict.reasons) == 1 + 2 * len(CONDITIONS)
+    assert len([told for told in verdict.reasons if "against the median filter" in told]) == 2 * len(CONDITIONS)
 
 
 @pytest.mark.parametrize(
@@ -173,10 +183,42 @@ def test_the_champion_itself_is_told_what_it_no_longer_holds() -> None:
 def test_a_champion_that_may_know_test_pictures_is_not_compared(knows: int | None, said: str) -> None:
     verdict = gate(scores(9.0), CHAMPION._replace(knows=knows))
     assert not verdict.promoted
-    assert {check for check, _ in failed(verdict)} == {"unseen"}
+    assert {check for check, _ in failed(verdict)} == {"comparable"}
     assert verdict.reasons[0].startswith(f"The champion {said}, so it cannot be compared on them; to start anew, take the alias")
     assert verdict.as_json()["checks"][-2]["value"] == knows
     assert not any(check.check in ("not_worse", "better") for check in verdict.checks)
+
+
+def test_a_candidate_that_loses_to_the_best_baseline_somewhere_becomes_challenger_and_the_baseline_is_named() -> None:
+    verdict = gate(scores(4.0, wavelet={"gaussian_10": 3.0, "gaussian_20": 4.45, "quantum_30": 9.0}, spread=0.02))
+    assert (verdict.promoted, verdict.alias) == (False, "challenger")
+    assert failed(verdict) == {("baseline", "gaussian_20")}
+    assert verdict.reasons[0].startswith("unet against wavelet, the best baseline there on val, in gaussian_20: PSNR -0.4")
+    assert "(must be above -0.100 dB)" in verdict.reasons[0]
+    assert {check.against for check in verdict.checks if check.check == "baseline"} == {"wavelet", "median"}
+
+
+def test_a_baseline_that_is_better_by_less_than_the_margin_costs_nothing_and_is_named() -> None:
+    verdict = gate(scores(4.0, wavelet={"gaussian_10": 3.0, "gaussian_20": 4.05, "quantum_30": 9.0}, spread=0.01), champion=None)
+    assert verdict.promoted
+    assert any("nowhere worse than the best baseline by the margin, nearest to wavelet in gaussian_20" in told for told in verdict.reasons)
+
+
+def test_a_condition_without_a_baseline_is_refused() -> None:
+    with pytest.raises(ValueError, match="quantum_30: no baseline is named"):
+        decide(scores(4.0), CANDIDATE, None, {"gaussian_10": "wavelet", "gaussian_20": "wavelet"}, (PASSED,), CONFIG, COMPARE, 0)
+
+
+@pytest.mark.parametrize(
+    ("knows", "said"), [(3, "has seen 3 of 20 test pictures, or copies of them, where its weights come from"), (None, "do not tell")]
+)
+def test_a_candidate_that_may_have_seen_test_pictures_becomes_challenger(knows: int | None, said: str) -> None:
+    verdict = gate(scores(4.0), champion=None, candidate=CANDIDATE._replace(knows=knows))
+    assert (verdict.promoted, verdict.alias) == (False, "challenger")
+    assert {check for check, _ in failed(verdict)} == {"unseen"}
+    assert said in verdict.reasons[0]
+    assert "begin from other weights" in verdict.reasons[0]
+    assert verdict.as_json()["checks"][0]["value"] == knows
 
 
 def test_a_champion_that_cannot_be_scored_is_not_compared() -> None:

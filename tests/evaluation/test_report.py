@@ -17,7 +17,7 @@ def write(make_scores: Callable[..., pd.DataFrame]) -> Write:
         config = CompareConfig(resamples=200, confidence=0.95)
         scores = make_scores(patients)
         images = scores.drop_duplicates("image").assign(source="clinic", licence="CC BY 4.0 | attribution")
-        ranked = ranking.rank(scores, config, 0)
+        ranked = ranking.rank(scores, config, 0, {})
         best = ranking.best(ranked, ["small", "large", "large_enhanced"])
         figures = {"noise": ["gain-noise.png"], "enhanced": ["gain-enhanced.png"]}
         cost = report.Section("Cost", "Of the networks.", pd.DataFrame({"method": ["large"], "parameters": ["128500"]}))

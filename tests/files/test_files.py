@@ -131,7 +131,7 @@ def test_options_reach_the_denoiser_or_are_refused_in_one_line(scans: Path, said
     np.testing.assert_array_equal(cv2.imread("out/a.png", cv2.IMREAD_UNCHANGED), cv2.imread("scans/a.png", cv2.IMREAD_UNCHANGED))
     said()
     assert main(["denoise", "scans/a.png", "--output", "other", "--model", "bset"]) == 1
-    assert said()[1].startswith("error: model: 'bset' is neither best nor fast nor a folder")
+    assert said()[1].startswith("error: model: 'bset' is none of best, fast, ")
     assert not Path("other").exists()
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from xraydenoise.data.picture import Refused
-from xraydenoise.denoise import Denoiser
 from xraydenoise.files import formats
 from xraydenoise.files.shown import Shown, shown
+from xraydenoise.inference import Denoiser
 
 
 def npy(pixels: np.ndarray) -> bytes:

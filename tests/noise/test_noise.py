@@ -9,16 +9,22 @@ from pydantic import TypeAdapter, ValidationError
 
 from xraydenoise import noise as room
 from xraydenoise import params
-from xraydenoise.noise import Noise, NoiseConfig, amount, bounds, draw_seed
+from xraydenoise.noise import Noise, NoiseConfig, amount, bounds, draw_seed, photons
 
 ROOT = Path(__file__).parents[2]
 CHECKED = [params.load(path) for path in [ROOT / "params.yaml", *sorted((ROOT / "profiles").glob("*.yaml"))]]
 CONDITIONS = [noise for one in CHECKED for track in one.conditions.values() for noise in track.values()]
-MIXED = [noise for one in CHECKED for mixture in one.mixtures.values() for noise in mixture]
+MIXED = [part.noise for one in CHECKED for mixture in one.mixtures.values() for part in mixture]
 EXTRA = [  # one of every kind, used by a profile or not
     TypeAdapter(NoiseConfig).validate_python(entry)
     for entry in [
         {"kind": "additive_poisson", "factor": 0.2, "rate": [0.5, 2.0], "clip": False},
+        {
+            "kind": "correlated",
+            "noise": {"kind": "gaussian", "mean": 0.0, "sigma": 0.1, "clip": False},
+            "sigma": [0.35, 0.95],
+            "clip": True,
+        },
         {"kind": "gaussian", "mean": 0.2, "sigma": 0.4, "clip": True},  # published as factor .2 of N(1, 2^2)
         {"kind": "jpeg", "quality": [5, 50]},  # a range, for one number leaves nothing to draw
         {"kind": "masking", "share": [0.1, 0.5]},
@@ -81,6 +87,42 @@ def test_an_amount_is_drawn_from_its_range_for_each_picture(low: float, span: fl
     assert drawn.shape == (batch, 1, 1, 1)
     assert (drawn >= low - 1e-6).all()
     assert (drawn <= low + span + 1e-6).all()
+
+
+@given(low=st.floats(0.1, 100), factor=st.floats(1, 100), batch=st.integers(1, 5))
+@settings(max_examples=30, deadline=None)
+def test_photons_are_drawn_from_their_range_for_each_picture(low: float, factor: float, batch: int) -> None:
+    drawn = photons((low, low * factor), torch.zeros(batch, 1, 8, 8), torch.Generator().manual_seed(0))
+    assert drawn.shape == (batch, 1, 1, 1)
+    assert (drawn >= low * (1 - 1e-5)).all()
+    assert (drawn <= low * factor * (1 + 1e-5)).all()
+
+
+def test_a_range_of_photons_is_drawn_evenly_over_its_factors() -> None:
+    drawn = photons((8.0, 8000.0), torch.zeros(3000, 1, 1, 1), torch.Generator().manual_seed(0))
+    counts = [int(((drawn >= low) & (drawn < 10 * low)).sum()) for low in (8, 80, 800)]
+    assert counts == pytest.approx([1000] * 3, rel=0.1)
+
+
+def test_a_single_number_of_photons_is_kept_as_it_is() -> None:
+    assert photons(30.0, torch.zeros(2, 1, 1, 1), torch.Generator()).flatten().tolist() == [30, 30]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"kind": "quantum", "peak": [1.0, 10000.0], "clip": False},
+        {"kind": "poisson_gaussian", "peak": [1.0, 10000.0], "sigma": 0.0, "clip": False},
+        {"kind": "system_a", "peak": [1.0, 10000.0], "blur": 0.0, "gaussian": 0.0, "sigma": 0.0},
+    ],
+    ids=lambda entry: entry["kind"],
+)
+def test_the_kinds_that_count_photons_draw_a_range_by_factors(entry: dict[str, object]) -> None:
+    """Half of the pictures have fewer photons than 100, the middle of the factors, and so a spread above .05 at gray .25."""
+    noise: Noise = TypeAdapter(NoiseConfig).validate_python(entry)
+    gray = torch.full((400, 1, 16, 16), 0.25)
+    spreads = (noise(gray, torch.Generator().manual_seed(0)) - gray).square().mean(dim=(1, 2, 3)).sqrt()
+    assert float((spreads > 0.05).float().mean()) == pytest.approx(0.5, abs=0.08)
 
 
 def test_pictures_of_one_batch_get_different_amounts() -> None:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from xraydenoise import contracts, params, protocols
+from xraydenoise.noise import evenly
 
 ROOT = Path(__file__).parents[2]
 LETTERS = get_args(protocols.Letter)
@@ -207,4 +208,4 @@ def test_an_objective_without_a_target_is_refused_where_labels_are_the_target() 
     entry = {"protocol": "a", "track": "enhanced", "objective": {"kind": "neighbor2neighbor", "weight": 1.0}}
     noise = protocols.noises({"white": {"kind": "gaussian", "mean": 0.0, "sigma": 0.1, "clip": True}})["white"]
     with pytest.raises(ValueError, match="objective: neighbor2neighbor looks at no target, but models of track enhanced learn labels"):
-        protocols.Learner.model_validate(LEARNER | entry).check([noise], CHECKED.train)
+        protocols.Learner.model_validate(LEARNER | entry).check(evenly([noise]), CHECKED.train)

@@ -21,15 +21,17 @@ import torch
 from safetensors.torch import save_file
 
 from xraydenoise import contracts
+from xraydenoise.data import duplicates
+from xraydenoise.data.learnt import Learnt
 from xraydenoise.evaluation.verdict import Check, Verdict
 from xraydenoise.models import dncnn
-from xraydenoise.registry import champion, images, mirror, store
+from xraydenoise.registry import champion, fetch, images, mirror, store
 from xraydenoise.registry.runs import Method
 
 NAME = "xraydenoise"
 UNLABELLED = {"label_psnr": np.nan, "label_ssim": np.nan}  # as on track noise
 NETWORK = {"kind": "dncnn", "channels": 4, "depth": 3, "unshuffle": 1, "batch_norm": False}
-PICTURES = ("b" * 16, "a" * 16)  # that the model learnt from
+PICTURES = Learnt(("a" * 16, "b" * 16), np.eye(2, duplicates.LENGTH, dtype=np.float16))  # what the model learnt from
 CURVE = "step,loss,learning_rate,val_target_psnr\n10,0.5,0.001,\n20,0.25,0.001,21.5\n30,0.125,0.0005,\n"
 
 
@@ -114,7 +116,16 @@ class Project:
         rows = []
         for name, gain in gains.items():
             for split, condition in [(split, condition) for split in ("val", "test") for condition in ("gaussian_10", "all")]:
-                row = {"track": "noise", "split": split, "condition": condition, "method": name, "images": 2, "pictures": 2, "patients": 2}
+                row = {
+                    "track": "noise",
+                    "split": split,
+                    "condition": condition,
+                    "method": name,
+                    "images": 2,
+                    "pictures": 2,
+                    "patients": 2,
+                    "seen": 0.0,
+                }
                 row |= {"psnr": 28.0 + gain, "ssim": 0.8, "mse": 0.001, "ms_ssim": 0.9, "edges": 0.5, **UNLABELLED}
                 row |= {"psnr_low": 27.0 + gain, "psnr_high": 29.0 + gain, "ssim_low": 0.7, "ssim_high": 0.9}
                 row |= {"gain_psnr": gain, "gain_psnr_low": gain - 0.5, "gain_psnr_high": gain + 0.5}
@@ -131,8 +142,8 @@ class Project:
     @staticmethod
     def verdict(alias: str = "champion", promoted: bool | None = None, candidate: str = "dncnn", *reasons: str) -> Verdict:
         """What the gate could say of a candidate."""
-        gained = Check("gain", "gaussian_10", "psnr", 2.0, 1.5, float("nan"), 0.0, alias == "champion")
-        audited = Check("added_detail", "", "", 0.01, float("nan"), float("nan"), 0.03, True)
+        gained = Check("gain", "gaussian_10", "psnr", "median", 2.0, 1.5, float("nan"), 0.0, alias == "champion")
+        audited = Check("added_detail", "", "", "", 0.01, float("nan"), float("nan"), 0.03, True)
         checks, told = (gained, audited), reasons or (f"{candidate} is {alias}.",)
         return Verdict(
             candidate, "noise", None, alias == "champion" if promoted is None else promoted, alias, told, ("Few patients.",), checks
@@ -156,7 +167,7 @@ class Project:
         """Mirror and register the model, by default as champion, weighed against the one that stands."""
         return self.register_against(champion.current(opened, NAME), opened, verdict)
 
-    def register_against(self, weighed: champion.Current | None, opened: store.Store, verdict: Verdict | None = None) -> dict[str, str]:
+    def register_against(self, weighed: fetch.Registered | None, opened: store.Store, verdict: Verdict | None = None) -> dict[str, str]:
         """The same, weighed against another champion, or none."""
         self.mirror(opened)
         return champion.register(opened, NAME, self.methods[0], verdict or self.verdict(), weighed, "0123", PICTURES, "# Model card\n")

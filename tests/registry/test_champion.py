@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from xraydenoise import models
+from xraydenoise import load_denoiser
 from xraydenoise.registry import champion, package, runs, store
 from xraydenoise.registry.rollback import rollback
 from xraydenoise.registry.versions import DESCRIPTION
@@ -26,11 +25,9 @@ float64 = np.random.default_rng(0).random((3, 37, 21))
 deep = np.rint(float64 * 65535).astype(np.uint16)
 for pixels in (float64, float64.astype(np.float32), float64[0], float64[:, None], deep, deep[0], (float64 * 255).astype(np.uint8)):
     denoised = model.predict(pixels)
-    assert denoised.dtype == np.float32 and denoised.shape == pixels.shape, (pixels.dtype, pixels.shape)
-    assert 0 <= denoised.min() and denoised.max() <= 1
-np.testing.assert_allclose(model.predict(deep), model.predict(float64), atol=1e-3)
+    assert denoised.dtype == pixels.dtype and denoised.shape == pixels.shape, (denoised.dtype, denoised.shape, pixels.shape)
 np.testing.assert_array_equal(model.predict(float64)[1], model.predict(float64[1]))
-refused = {"lie in": float64 + 1, "found nan": float64 * np.nan, "found int64": deep.astype(int), "found (1, 1, 3": deep[None, None]}
+refused = {"are NaN": float64 * np.nan, "found int64": deep.astype(int), "found (1, 1, 3": deep[None, None]}
 refused["channels last"] = deep[0, :, :, None]
 for what, wrong in refused.items():
     try:
@@ -65,17 +62,18 @@ def test_the_champion_loads_in_a_fresh_process_with_its_own_code_also_after_the_
     assert Path(home).is_relative_to(moved / "mlruns")
 
 
-def test_the_champion_gives_what_the_trained_network_gives(project):
-    pixels = torch.rand((2, 1, 19, 24), generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        expected = models.load(Path("artifacts/train/dncnn"), torch.device("cpu"))(pixels).clamp(0, 1).numpy()
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_the_champion_gives_the_very_bytes_that_the_python_api_gives_for_its_folder(project, kind):
+    drawn = np.random.default_rng(0).random((2, 1, 19, 24))
+    pixels = drawn.astype(kind) if kind is np.float32 else (drawn * np.iinfo(kind).max).astype(kind)
+    expected = load_denoiser(project.methods[0].folder)(pixels)
     with store.opened("x") as opened:
         project.register(opened)
         import mlflow  # here: the store is to import it first, which silences it
 
-        denoised = mlflow.pyfunc.load_model(f"models:/{NAME}@champion").predict(pixels.numpy())
-    np.testing.assert_allclose(denoised, expected, atol=1e-5)
-    assert not np.allclose(denoised, pixels.numpy(), atol=1e-2)
+        denoised = mlflow.pyfunc.load_model(f"models:/{NAME}@champion").predict(pixels)
+    assert denoised.dtype == kind
+    assert denoised.tobytes() == expected.tobytes() != pixels.tobytes()
 
 
 def test_no_pickle_lies_in_the_model(project):
@@ -217,23 +215,6 @@ def test_other_weights_and_another_network_are_another_model(project):
     assert len(found) == 3
 
 
-def test_a_version_that_does_not_tell_what_it_learnt_from_is_fetched_without(project):
-    with store.opened("x") as opened:
-        project.register(opened)
-        opened.client.delete_model_version_tag(NAME, "1", champion.LEARNT)
-        assert champion.learnt_from(champion.download(opened, champion.current(opened, NAME))) is None
-
-
-def test_a_list_of_pictures_that_somebody_changed_is_not_believed(project):
-    with store.opened("x") as opened:
-        project.register(opened)
-        (path,) = Path("mlruns/artifacts/models").rglob(champion.LEARNT)
-        assert path.read_text().splitlines() == ["a" * 16, "b" * 16]
-        path.write_text("c\n")
-        with pytest.raises(RuntimeError, match="its files are not those that were registered"):
-            champion.download(opened, champion.current(opened, NAME))
-
-
 def test_a_verdict_on_another_model_is_refused(project):
     with store.opened("x") as opened, pytest.raises(ValueError, match="dncnn: the verdict is on unet"):
         project.register(opened, project.verdict(candidate="unet"))
@@ -266,35 +247,6 @@ def test_where_nothing_is_registered_there_is_no_champion(project):
         assert champion.current(opened, NAME) is None
         project.register(opened, project.verdict("challenger"))
         assert champion.current(opened, NAME) is None
-
-
-def test_the_champion_can_be_built_again_from_its_own_files(project):
-    digest = runs.identity(project.methods[0].folder)
-    with store.opened("x") as opened:
-        project.register(opened)
-        project.train(seed=1)  # what lies in artifacts/ is another model by now
-        found = champion.current(opened, NAME)
-        assert (found.version, found.method, found.digest) == ("1", "dncnn", digest)
-        folder = champion.download(opened, found)
-        shutil.rmtree("mlruns/artifacts/models")
-        assert champion.download(opened, found) == folder  # fetched once
-    assert runs.identity(folder) == digest
-    assert champion.learnt_from(folder) == {"a" * 16, "b" * 16}
-    models.load(folder, torch.device("cpu"))
-
-
-@pytest.mark.parametrize("harm", ["deleted", "changed"])
-def test_a_champion_whose_files_are_not_what_they_were_says_the_way_out(project, harm):
-    with store.opened("x") as opened:
-        project.register(opened)
-        (weights,) = Path("mlruns/artifacts/models").rglob("weights.safetensors")
-        if harm == "deleted":
-            shutil.rmtree(weights.parents[2])
-        else:
-            weights.write_bytes(b"other weights")
-        found = champion.current(opened, NAME)
-        with pytest.raises(RuntimeError, match=r"models:/xraydenoise/1, the champion: its files are .*; roll back, or take the alias"):
-            champion.download(opened, found)
 
 
 def test_reasons_longer_than_a_database_takes_are_cut(project):

@@ -62,3 +62,12 @@ def test_a_server_that_is_down_is_told_at_once(digest, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(RuntimeError, match="no answer"):
         presence.missing(REGISTRY, "noise", digest)
+
+
+def test_the_champions_of_mlruns_are_told_by_their_addresses(digest, monkeypatch):
+    assert presence.champions() == ["models:/xraydenoise@champion"]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert presence.champions() == []
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    store.DATABASE.unlink()
+    assert presence.champions() == []

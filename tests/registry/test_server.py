@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xraydenoise.registry import champion, mirror, runs, store
+from xraydenoise.registry import champion, fetch, mirror, runs, store
 from xraydenoise.registry.rollback import rollback
 
 NAME = "xraydenoise"
@@ -100,7 +100,7 @@ def test_a_project_is_mirrored_registered_loaded_and_rolled_back_on_a_server(pro
         assert project.register(opened, project.verdict("champion", promoted=False)) == record
         found = champion.current(opened, NAME)
         assert (found.version, found.digest) == ("2", record["digest"])
-        folder = champion.download(opened, found)
+        folder = fetch.download(opened.client, found)
         assert runs.identity(folder) == record["digest"]
         assert rollback(opened, NAME, "bad")["to"] == "1"
         assert champion.current(opened, NAME).digest == first

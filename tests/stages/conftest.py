@@ -10,10 +10,9 @@ import torch
 from safetensors.torch import save_file
 
 from xraydenoise import contracts, models, params
-from xraydenoise.data import card, leakage, store
+from xraydenoise.data import card, duplicates, leakage, store
 from xraydenoise.evaluation import report
-from xraydenoise.evaluation.baselines.base import Setting
-from xraydenoise.evaluation.baselines.noisy import Config as Noisy
+from xraydenoise.evaluation.baselines.base import Baseline, Setting
 from xraydenoise.labelling import audit, worst
 from xraydenoise.noise import gaussian
 from xraydenoise.stages import baseline, compare, evaluate
@@ -29,6 +28,11 @@ def smooth(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     return (0.5 + 0.4 * np.sin(down + rng.uniform(0, 6)) * np.sin(right + rng.uniform(0, 6))).astype(np.float32)
 
 
+def identity(track: str, number: int) -> str:
+    """The id of a picture, or on track enhanced of its one region."""
+    return f"noise{number:04d}" + ("-0" if track == "enhanced" else "")
+
+
 def track(folder: Path, rows: list[dict[str, object]], pictures: list[np.ndarray]) -> None:
     """A track as the stages before degrade leave it; on track enhanced with labels a little paler than the truth, `pictures`."""
     folder.mkdir(parents=True)
@@ -38,6 +42,8 @@ def track(folder: Path, rows: list[dict[str, object]], pictures: list[np.ndarray
             row |= {"offset": targets.append(0.9 * pixels + 0.05 if enhanced else pixels)}
             row |= {"height": pixels.shape[0], "width": pixels.shape[1], "teaches": True}
     contracts.write(pd.DataFrame(rows), folder / "manifest.parquet", contracts.Track)
+    unlike = np.random.default_rng(0).standard_normal((len(rows), duplicates.LENGTH)) / duplicates.LENGTH**0.5
+    np.save(folder / duplicates.FILE, unlike.astype(np.float16))  # as if none were like another
     if enhanced:
         with store.Writer(folder / "plain.npy") as plain, store.Writer(folder / "linear.npy", np.float32) as linear:
             for pixels in pictures:
@@ -48,7 +54,7 @@ def track(folder: Path, rows: list[dict[str, object]], pictures: list[np.ndarray
         regions = [
             {name: row[name] for name in row if name != "teaches"}
             | facts
-            | {"parent": str(row["image"]).replace("enhanced", "noise"), "plain": row["offset"]}
+            | {"parent": str(row["image"]).removesuffix("-0"), "plain": row["offset"]}
             for row in rows
         ]
         contracts.write(pd.DataFrame(regions), folder / "regions.parquet", contracts.Regions)
@@ -71,7 +77,7 @@ def degrade(root: Path) -> None:
         for number in range(24):
             split, size = ("val", (32, 40)) if number < 12 else ("test", (40, 32))
             clean.append(smooth(rng, *size))
-            rows.append({"image": f"{name}{number:04d}", "patient": f"patient{number // 2}", "split": split, "label": None})
+            rows.append({"image": identity(name, number), "patient": f"patient{number // 2}", "split": split, "label": None})
         track(root / "artifacts/tracks" / name, rows, clean)
         noisy = []
         for condition, sigma in sigmas.items():
@@ -112,16 +118,19 @@ def described(degraded: Path) -> Path:
     return degraded
 
 
-class Negative(Noisy):
-    """What every network beats, also one of random weights: the noisy picture with black for white."""
+def negative(config: Baseline) -> Baseline:
+    """What every network beats, also one of random weights: the baseline with black for white."""
 
-    def denoise(self, noisy: np.ndarray, setting: Setting) -> np.ndarray:
-        return 1 - super().denoise(noisy, setting)
+    class Negative(type(config)):
+        def denoise(self, noisy: np.ndarray, setting: Setting) -> np.ndarray:
+            return 1 - super().denoise(noisy, setting)
+
+    return Negative.model_validate(config.model_dump())
 
 
 @pytest.fixture(scope="module")
 def compared_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project as compare leaves it, made once: networks of random weights, and a negative in the median filter's place."""
+    """A project as compare leaves it, made once: networks of random weights, and a negative in the place of every baseline."""
     root = tmp_path_factory.mktemp("compared") / "project"
     root.mkdir()
     with pytest.MonkeyPatch.context() as patch:
@@ -129,7 +138,7 @@ def compared_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
         degrade(root)
         describe(root)
         chosen = small_params()
-        chosen = chosen.model_copy(update={"baselines": {**chosen.baselines, "median": Negative(kind="noisy")}})
+        chosen = chosen.model_copy(update={"baselines": {name: negative(config) for name, config in chosen.baselines.items()}})
         score_all(chosen)
         compare.run(chosen)
     return root
@@ -196,9 +205,9 @@ def describe(root: Path) -> None:
     pixels = store.open_store(root / "artifacts/tracks/noise/targets.npy")
     (ingested / "card.json").write_text(json.dumps(card.describe(frame, contracts.empty(contracts.Quarantine), origins, pixels)))
     label, why = np.full((8, 8), 30000, np.uint16), "added .05 is over .035"
-    worst.save(labelled / "worst.npz", [worst.Pair("enhanced0001", why, label, label + 99)])
+    worst.save(labelled / "worst.npz", [worst.Pair(identity("enhanced", 1), why, label, label + 99)])
     numbers = dict.fromkeys([name for name in audit.Audit.to_schema().columns if name not in ("image", "preset", "vetoed", "reason")], 0.5)
-    audited = pd.DataFrame([{"image": "enhanced0001", "preset": 7, "vetoed": True, "reason": why, **numbers}])
+    audited = pd.DataFrame([{"image": identity("enhanced", 1), "preset": 7, "vetoed": True, "reason": why, **numbers}])
     contracts.write(audited, labelled / "audit.csv", audit.Audit)
     (protocols / "c.md").write_text("# Protocol C\n")
     table = report.Section("SSIM", "", pd.DataFrame({"method": ["autoencoder"], "f.1": ["0.8200 (0.8825)"]}))
@@ -236,7 +245,7 @@ def tracks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             patient = number // 2
             split = ("train", "train", "train", "val", "val", "test")[patient]
             pictures.append(smooth(rng, *((32, 40), (40, 32))[number % 2]))
-            rows.append({"image": f"{name}{number:04d}", "patient": f"patient{patient}", "split": split, "label": LABELS[patient]})
+            rows.append({"image": identity(name, number), "patient": f"patient{patient}", "split": split, "label": LABELS[patient]})
         track(tmp_path / "artifacts/tracks" / name, rows, pictures)
     return tmp_path
 

@@ -15,7 +15,7 @@ from xraydenoise.stages import cases, scoring
 
 def shown(params: Params, track: str = "noise", scores: pd.DataFrame | None = None) -> list[page.Case]:
     scores = read(params) if scores is None else scores
-    ranked = ranking.rank(scores, params.compare, params.seed)
+    ranked = ranking.rank(scores, params.compare, params.seed, {})
     return list(cases.cases(track, model(params, track), ranked, scores, params))
 
 

@@ -54,11 +54,11 @@ def test_on_track_enhanced_scores_are_against_the_truth_and_agreement_against_th
 def test_a_picture_whose_label_was_vetoed_is_scored_against_its_truth_alone(degraded: Path) -> None:
     path = Path("artifacts/tracks/enhanced/manifest.parquet")
     manifest = contracts.read(path, contracts.Track)
-    contracts.write(manifest.assign(teaches=manifest["image"] != "enhanced0003"), path, contracts.Track)
+    contracts.write(manifest.assign(teaches=manifest["image"] != "noise0003-0"), path, contracts.Track)
     scoring.score("same", [scoring.Track("enhanced")], lambda _track, _condition, noisy: noisy, {}, 2, 2, "cpu")
     scores = contracts.read(Path("artifacts/evaluate/same/scores.parquet"), contracts.Scores).set_index("image")
     assert scores["psnr"].notna().all()
-    assert list(scores.index[scores["label_psnr"].isna()]) == ["enhanced0003"]
+    assert list(scores.index[scores["label_psnr"].isna()]) == ["noise0003-0"]
 
 
 def test_on_track_noise_there_is_no_label_to_agree_with(degraded: Path) -> None:

@@ -42,4 +42,4 @@ def test_a_changed_entry_changes_the_recipe_of_its_model_alone(sample):
 def test_every_number_of_a_network_and_of_its_noise_stands_in_its_params(sample):
     (dncnn,) = [method for method in sync.methods(sample) if method.title == "dncnn"]
     assert dncnn.params["model"]["network"]["channels"] == sample.models["dncnn"].network.channels
-    assert [noise["kind"] for noise in dncnn.params["mixture"]] == ["gaussian", "quantum", "additive_poisson"]
+    assert [part["noise"]["kind"] for part in dncnn.params["mixture"]] == ["gaussian", "quantum", "additive_poisson"]

@@ -113,7 +113,7 @@ def with_objective(whole: params.Params, **entry: object) -> params.Params:
     return whole.model_copy(update={"models": whole.models | {"dncnn": model}})
 
 
-@pytest.mark.parametrize("change", ["seed", "mixture", "objective", "pixels"])
+@pytest.mark.parametrize("change", ["seed", "mixture", "augment", "objective", "pixels"])
 def test_a_checkpoint_of_another_recipe_is_not_taken(change, short) -> None:
     whole = short()
     before = digest(whole)
@@ -122,6 +122,8 @@ def test_a_checkpoint_of_another_recipe_is_not_taken(change, short) -> None:
         whole = whole.model_copy(update={"seed": 8})
     elif change == "mixture":
         whole = whole.model_copy(update={"mixtures": whole.mixtures | {"blind": whole.mixtures["low_dose"]}})
+    elif change == "augment":
+        whole = short(augment=None)
     elif change == "objective":
         whole = with_objective(whole, kind="l1")
     else:
@@ -156,11 +158,11 @@ def test_with_a_classifier_the_model_says_which_classes_it_was_asked_for(short) 
 def test_where_the_dataset_has_no_labels_the_denoiser_is_trained_alone_and_this_is_said(short, capsys) -> None:
     train.CLASSIFIER.mkdir(parents=True)
     (train.CLASSIFIER / "config.json").write_text(json.dumps({"classes": [], "channels": 2}))
-    train.run(with_objective(short(), kind="joint", pretrain=0.0, task=0.1), "dncnn")
+    train.run(with_objective(short(augment=None), kind="joint", pretrain=0.0, task=0.1), "dncnn")
     assert "train dncnn: the dataset has no labels to classify, so the denoiser is trained alone" in capsys.readouterr().out
     alone = outputs("dncnn")
     assert json.loads(alone[1])["classes"] == []
-    train.run(short(), "dncnn")
+    train.run(short(augment=None), "dncnn")
     assert outputs("dncnn")[0] == alone[0]
 
 
@@ -213,15 +215,16 @@ def test_the_input_of_each_enhanced_picture_is_its_own_through_its_own_curve(tra
     for pictures in train.pictures(folder, torch.device("cpu"), []):
         for number, image in enumerate(pictures.images):
             for noise in (lambda clean: clean, lambda clean: clean**2):
-                found = pictures.noisy(torch.tensor([number]), pictures.whole(number), noise)[0, 0].numpy()
+                index = pictures.whole(number)
+                found = pictures.noisy(torch.tensor([number]), index, pictures.target(index), noise)[0, 0].numpy()
                 np.testing.assert_allclose(found, on_disk.noisy(rows[image], noise), atol=1e-5)
 
 
 def test_a_vetoed_label_teaches_nobody_and_chooses_nobody(tracks: Path) -> None:
     folder = Path("artifacts/tracks/enhanced")
     manifest = contracts.read(folder / "manifest.parquet", contracts.Track)
-    vetoed = ["enhanced0001", "enhanced0007"]  # one of train, one of val
+    vetoed = ["noise0001-0", "noise0007-0"]  # one of train, one of val
     contracts.write(manifest.assign(teaches=~manifest["image"].isin(vetoed)), folder / "manifest.parquet", contracts.Track)
     learnt, val = train.pictures(folder, torch.device("cpu"), [])
-    assert sorted(learnt.images) == ["enhanced0000", "enhanced0002", "enhanced0003", "enhanced0004", "enhanced0005"]
-    assert sorted(val.images) == ["enhanced0006", "enhanced0008", "enhanced0009"]
+    assert sorted(learnt.images) == ["noise0000-0", "noise0002-0", "noise0003-0", "noise0004-0", "noise0005-0"]
+    assert sorted(val.images) == ["noise0006-0", "noise0008-0", "noise0009-0"]

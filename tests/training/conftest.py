@@ -56,7 +56,7 @@ def config() -> Callable[..., TrainConfig]:
             "val_pictures": 2,
             "patience": 100,
         }
-        how = {"precision": "fp32", "compile": "never", "checkpoint_every": 1.0, "max_minutes": None}
+        how = {"precision": "fp32", "compile": "never", "checkpoint_every": 1.0, "max_minutes": None, "augment": None}
         return TrainConfig.model_validate(short | how | entries)
 
     return config

@@ -11,8 +11,10 @@ from xraydenoise.models.autoencoder import Config as Autoencoder
 from xraydenoise.models.dncnn import Config as DnCNN
 from xraydenoise.models.stacked_autoencoder import Config as Stacked
 from xraydenoise.models.unet import Config as UNet
+from xraydenoise.noise import evenly
 from xraydenoise.noise.gaussian import Config as Gaussian
 from xraydenoise.training import Plan, TrainConfig, checkpoints, loop
+from xraydenoise.training.augment import Augment, Gamma
 from xraydenoise.training.batches import Batches, Pictures, validation
 from xraydenoise.training.objectives import Objective, layer_wise, mse
 
@@ -39,6 +41,8 @@ PLAN = Plan(
     ema=0.9,
     max_gradient=1.0,
     choose=True,
+    augment=None,
+    validate_first=False,
 )
 PUBLISHED = PLAN.model_copy(
     update={"schedule": "constant", "warmup": 0, "weight_decay": 0, "ema": 0, "max_gradient": None, "choose": False}
@@ -54,9 +58,9 @@ def begin(network: models.Network, plan: Plan = PLAN) -> loop.State:
 def fit(pictures: Pictures, config: Callable[..., TrainConfig]) -> Callable[..., Iterator[loop.Step]]:
     def fit(state: loop.State, objective: Objective = MSE, plan: Plan = PLAN) -> Iterator[loop.Step]:
         settings = config(precision="bf16")
-        batches = Batches(pictures, [NOISE], plan.batch, plan.patch, seed=0)
+        batches = Batches(pictures, evenly([NOISE]), plan.batch, plan.patch, seed=0, augment=plan.augment)
         criterion = partial(objective.loss, classifier=None)
-        return loop.fit(state, batches, validation(pictures, [NOISE], 0, 2), criterion, plan, settings)
+        return loop.fit(state, batches, validation(pictures, evenly([NOISE]), 0, 2), criterion, plan, settings)
 
     return fit
 
@@ -94,6 +98,16 @@ def test_a_resumed_run_ends_with_the_very_bits_of_an_uninterrupted_one(network, 
     assert_same(*interrupted(network, step, fit, tmp_path / "checkpoint.safetensors", MSE))
 
 
+def test_a_run_with_augmented_crops_is_resumed_to_the_very_bit(fit, tmp_path) -> None:
+    augment = Augment(gamma=Gamma(share=0.5, range=0.6), inverted=0.5, half=0.5)
+    plan = PLAN.model_copy(update={"augment": augment})
+    whole, second = interrupted(NETWORKS[1], 7, fit, tmp_path / "checkpoint.safetensors", MSE, plan)
+    assert_same(whole, second)
+    plain = begin(NETWORKS[1])
+    list(fit(plain))
+    assert plain.history != whole.history
+
+
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.optimizer)
 @pytest.mark.parametrize("network", NETWORKS[:2], ids=str)
 def test_a_published_optimiser_is_resumed_to_the_very_bit(plan, network, fit, tmp_path) -> None:
@@ -129,6 +143,19 @@ def test_a_finished_run_is_not_trained_again(fit, tmp_path: Path) -> None:
     checkpoints.restore(again, tmp_path / "checkpoint.safetensors", "recipe")
     assert list(fit(again)) == []
     assert again.stopped == "budget"
+
+
+@pytest.mark.parametrize("steps", [0, 30])
+def test_weights_that_were_validated_first_are_not_validated_again_when_the_run_is_resumed(steps, fit, tmp_path: Path) -> None:
+    plan = PLAN.model_copy(update={"validate_first": True, "steps": steps})
+    whole, first, second = (begin(NETWORKS[0], plan) for _ in range(3))
+    list(fit(whole, plan=plan))
+    list(islice(fit(first, plan=plan), 5))
+    checkpoints.save(first, tmp_path / "checkpoint.safetensors", "recipe")
+    assert checkpoints.restore(second, tmp_path / "checkpoint.safetensors", "recipe")
+    list(fit(second, plan=plan))
+    assert [row.step for row in second.history] == [0, 10, 20, 30][: 1 + steps // 10]
+    assert_same(whole, second)
 
 
 def test_a_checkpoint_of_another_recipe_is_not_taken(fit, tmp_path: Path) -> None:

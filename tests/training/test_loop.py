@@ -9,6 +9,7 @@ from torch import nn
 
 from xraydenoise import models
 from xraydenoise.models.dncnn import Config as DnCNN
+from xraydenoise.noise import evenly
 from xraydenoise.noise.gaussian import Config as Gaussian
 from xraydenoise.training import TrainConfig, loop, ours
 from xraydenoise.training.batches import Batches, Pictures, validation
@@ -30,8 +31,8 @@ def fit(pictures: Pictures) -> Callable[..., Iterator[loop.Step]]:
     """Training on four of the pictures, chosen on the other two."""
 
     def fit(state: loop.State, config: TrainConfig, steps: int, rate: float = 3e-3, settled: float = 0.0) -> Iterator[loop.Step]:
-        batches = Batches(pictures, [NOISE], config.batch, config.patch, seed=0)
-        return loop.fit(state, batches, validation(pictures, [NOISE], 0, 2), CRITERION, ours(config, steps, rate), config, settled)
+        batches = Batches(pictures, evenly([NOISE]), config.batch, config.patch, seed=0)
+        return loop.fit(state, batches, validation(pictures, evenly([NOISE]), 0, 2), CRITERION, ours(config, steps, rate), config, settled)
 
     return fit
 
@@ -55,17 +56,17 @@ def test_each_optimiser_is_the_one_that_is_named_and_learns(name, kind, pictures
     state = loop.begin(models.initialised(NETWORK, 0), CPU, how)
     assert type(state.optimizer) is kind
     settings = config(validate_every=20)
-    held_out = validation(pictures, [NOISE], 0, 2)
+    held_out = validation(pictures, evenly([NOISE]), 0, 2)
     before = loop.psnr(state.averaged, held_out)
-    drawn = Batches(pictures, [NOISE], how.batch, how.patch, seed=0)
+    drawn = Batches(pictures, evenly([NOISE]), how.batch, how.patch, seed=0)
     list(loop.fit(state, drawn, held_out, CRITERION, how, settings))
     assert state.best_val_target_psnr > before + 1
 
 
 def test_without_averaging_the_kept_weights_are_the_networks_own_last_ones(state, pictures, config, plan) -> None:
     how = plan(steps=25, ema=0.0, choose=False)
-    drawn = Batches(pictures, [NOISE], how.batch, how.patch, seed=0)
-    list(loop.fit(state, drawn, validation(pictures, [NOISE], 0, 2), CRITERION, how, config(patience=1)))
+    drawn = Batches(pictures, evenly([NOISE]), how.batch, how.patch, seed=0)
+    list(loop.fit(state, drawn, validation(pictures, evenly([NOISE]), 0, 2), CRITERION, how, config(patience=1)))
     assert (state.stopped, state.best_step) == ("budget", 25)
     own = state.network.state_dict()
     assert all(torch.equal(state.best[name], own[name]) for name in own)
@@ -76,16 +77,16 @@ def test_a_gradient_is_shortened_only_where_the_plan_says_so(pictures, config, p
     for limit in (None, 1e-9):
         how = plan(steps=1, rate=1.0, warmup=0, schedule="constant", optimizer="rmsprop", weight_decay=0, max_gradient=limit)
         state = loop.begin(models.initialised(NETWORK, 0), CPU, how)
-        drawn = Batches(pictures, [NOISE], how.batch, how.patch, seed=0)
+        drawn = Batches(pictures, evenly([NOISE]), how.batch, how.patch, seed=0)
         before = next(state.network.parameters()).detach().clone()
-        list(loop.fit(state, drawn, validation(pictures, [NOISE], 0, 1), CRITERION, how, config()))
+        list(loop.fit(state, drawn, validation(pictures, evenly([NOISE]), 0, 1), CRITERION, how, config()))
         moved[limit] = float((next(state.network.parameters()).detach() - before).abs().max())
     assert moved[1e-9] < 0.1 * moved[None]  # gradients below RMSprop's epsilon move little
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_training_learns_to_denoise_pictures_it_has_not_seen(state, fit, config, pictures, precision) -> None:
-    untouched = loop.psnr(state.averaged, validation(pictures, [NOISE], 0, 2))
+    untouched = loop.psnr(state.averaged, validation(pictures, evenly([NOISE]), 0, 2))
     steps = list(fit(state, config(precision=precision, validate_every=40), steps=120))
     assert len(steps) == 120
     assert state.best_val_target_psnr > untouched + 3
@@ -105,7 +106,7 @@ def test_the_best_weights_are_those_of_the_best_validation(state, fit, config, p
     best = max(state.history, key=lambda step: step.val_target_psnr)
     assert (state.best_step, state.best_val_target_psnr) == (best.step, best.val_target_psnr)
     state.averaged.load_state_dict(state.best)
-    assert loop.psnr(state.averaged, validation(pictures, [NOISE], 0, 2)) == best.val_target_psnr
+    assert loop.psnr(state.averaged, validation(pictures, evenly([NOISE]), 0, 2)) == best.val_target_psnr
 
 
 def test_training_ends_when_val_has_not_improved_for_long(state, fit, config) -> None:
@@ -140,8 +141,8 @@ def test_the_objective_hears_which_share_of_the_budget_is_done(state, pictures, 
         return CRITERION(network, batch, done)
 
     settings = config()
-    drawn = Batches(pictures, [NOISE], settings.batch, settings.patch, seed=0)
-    list(loop.fit(state, drawn, validation(pictures, [NOISE], 0, 1), criterion, plan(steps=8), settings))
+    drawn = Batches(pictures, evenly([NOISE]), settings.batch, settings.patch, seed=0)
+    list(loop.fit(state, drawn, validation(pictures, evenly([NOISE]), 0, 1), criterion, plan(steps=8), settings))
     assert heard == [step / 8 for step in range(8)]
 
 
@@ -157,6 +158,44 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_learning_rate(state, fit,
         state.network.last.bias.fill_(math.nan)
     with pytest.raises(RuntimeError, match=r"step 10: the loss is nan at learning rate 0\.00"):
         list(fit(state, config(), steps=60))
+
+
+@pytest.mark.parametrize("steps", [0, 20])
+def test_the_weights_that_training_begins_with_are_validated_first_where_the_plan_says_so(steps, state, pictures, config, plan) -> None:
+    held_out = validation(pictures, evenly([NOISE]), 0, 2)
+    before, start = loop.psnr(state.averaged, held_out), {name: tensor.clone() for name, tensor in state.averaged.state_dict().items()}
+    how = plan(steps=steps, rate=3.0, validate_first=True)  # so high that what is learnt is worse
+    told = list(loop.fit(state, Batches(pictures, evenly([NOISE]), how.batch, how.patch, seed=0), held_out, CRITERION, how, config()))
+    assert [step.step for step in told] == list(range(1, steps + 1))
+    assert [row.step for row in state.history] == [0, 10, 20][: 1 + steps // 10]
+    assert (state.history[0].val_target_psnr, state.history[0].learning_rate) == (before, 0)
+    assert all(row.val_target_psnr < before for row in state.history[1:])
+    assert (state.stopped, state.best_step, state.best_val_target_psnr) == ("budget", 0, before)
+    assert all(torch.equal(state.best[name], start[name]) for name in start)
+    assert state.seconds > 0
+
+
+def test_validating_first_changes_nothing_that_is_learnt(pictures, config, plan) -> None:
+    ends = []
+    for first in (False, True):
+        how = plan(steps=20, validate_first=first)
+        state = loop.begin(models.initialised(NETWORK, 0), CPU, how)
+        drawn = Batches(pictures, evenly([NOISE]), how.batch, how.patch, seed=0)
+        list(loop.fit(state, drawn, validation(pictures, evenly([NOISE]), 0, 2), CRITERION, how, config()))
+        ends.append((state.history[first:], state.averaged.state_dict()))
+    assert ends[0][0] == ends[1][0]
+    assert all(torch.equal(tensor, ends[1][1][name]) for name, tensor in ends[0][1].items())
+
+
+def test_where_the_plan_does_not_choose_the_first_weights_are_validated_and_not_kept(state, pictures, config, plan) -> None:
+    how = plan(steps=10, rate=3.0, validate_first=True, choose=False)
+    list(
+        loop.fit(
+            state, Batches(pictures, evenly([NOISE]), 4, 16, seed=0), validation(pictures, evenly([NOISE]), 0, 2), CRITERION, how, config()
+        )
+    )
+    assert [row.step for row in state.history] == [0, 10]
+    assert state.best_step == 10
 
 
 def test_a_warm_up_longer_than_the_budget_is_refused(state, fit, config) -> None:

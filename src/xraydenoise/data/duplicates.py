@@ -17,6 +17,7 @@ import numpy as np
 
 from xraydenoise.data.depth import FULL_SCALE
 
+FILE = "signatures.npy"  # of a track's pictures, in the order of its manifest: float16 (N, LENGTH)
 SIDE = 32  # px of the thumbnail
 KEPT = 24  # waves kept across and down; the shortest eight are where JPEG and resampling leave their traces
 LENGTH = KEPT**2  # of a signature; the constant wave keeps its place and is always 0
@@ -92,17 +93,33 @@ def nearest(signatures: np.ndarray, labels: Sequence[str], count: int) -> list[P
     return best
 
 
+def among(signatures: np.ndarray, known: np.ndarray, threshold: float = THRESHOLD) -> np.ndarray:
+    """Whether each of `signatures` (N, LENGTH) is alike to one of `known` (M, LENGTH) by at least `threshold`: bool (N,)."""
+    found = np.zeros(len(signatures), bool)
+    for top in range(0, len(signatures), BLOCK):
+        rows = np.asarray(signatures[top : top + BLOCK], np.float32)
+        for left in range(0, len(known), BLOCK):
+            best = _alike(rows, np.asarray(known[left : left + BLOCK], np.float32)).max(axis=1)
+            found[top : top + len(rows)] |= best >= threshold
+    return found
+
+
 def _blocks(signatures: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
     """(row, column, float32 similarities), square by square of the upper triangle; what is not above the diagonal is -inf."""
     for top in range(0, len(signatures), BLOCK):
         upright = np.asarray(signatures[top : top + BLOCK])
-        turned = _quarters(upright), _quarters(upright[:, _transposed])
         for left in range(top, len(signatures), BLOCK):
-            others = _quarters(np.asarray(signatures[left : left + BLOCK])).transpose(0, 2, 1)
-            alike = np.maximum(_best_flip(turned[0] @ others), _best_flip(turned[1] @ others))
+            alike = _alike(upright, np.asarray(signatures[left : left + BLOCK]))
             if left == top:
                 alike[np.tril_indices(len(alike))] = -np.inf
             yield top, left, alike
+
+
+def _alike(first: np.ndarray, second: np.ndarray) -> np.ndarray:  # (N, LENGTH), (M, LENGTH) -> (N, M)
+    """The similarity of each two, float32, at the best of the eight turns."""
+    others = _quarters(second).transpose(0, 2, 1)
+    best: np.ndarray = np.maximum(_best_flip(_quarters(first) @ others), _best_flip(_quarters(first[:, _transposed]) @ others))
+    return best
 
 
 def _quarters(signatures: np.ndarray) -> np.ndarray:  # (N, LENGTH) -> (4, N, LENGTH / 4)

@@ -10,7 +10,7 @@ presets and noises: such a champion has been shown to hold for less.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -35,7 +35,7 @@ class GateConfig(kinds.Config):
     """What a candidate must hold to become champion."""
 
     tracks: Annotated[tuple[Literal["noise", "enhanced"], ...], AfterValidator(_named_once_with_noise)]  # whose best model may become one
-    margin_psnr: float = Field(ge=0)  # dB, that it may at most be worse than the champion in a condition, at the lower bound
+    margin_psnr: float = Field(ge=0)  # dB, that it may at most be worse than the champion or a baseline in a condition, at the lower bound
     margin_ssim: float = Field(ge=0)  # the same in SSIM
     audits: AuditConfig
 
@@ -49,29 +49,37 @@ class Contender(NamedTuple):
     fault: str = ""  # why it could not be scored
 
 
+AGAINST = {"gain": "the {} filter", "baseline": "{}, the best baseline there on val,", "not_worse": "the {}"}  # by check, in a sentence
+
+
 def decide(
     scores: pd.DataFrame,
     candidate: Contender,
     champion: Contender | None,
+    baselines: Mapping[str, str],
     audits: Sequence[Audit],
     config: GateConfig,
     compare: CompareConfig,
     seed: int,
 ) -> Verdict:
-    """Weigh `candidate`, which val has chosen, on test; `scores` are contracts.Scores of one track, the candidate, the median filter and,
-    if there is one, the champion, scored again on the same noisy pictures.
+    """Weigh `candidate`, which val has chosen, on test; `scores` are contracts.Scores of one track, the candidate, the median filter, the
+    `baselines` and, if there is one, the champion, scored again on the same noisy pictures. `baselines` names the one that val puts first
+    in each condition.
 
     It is promoted if all of these hold, and else it stays challenger:
+    - unseen: it has seen no test picture, neither here nor where the weights come from that it began from;
     - gain: the lower bound of its gain over the median filter in PSNR and SSIM is above 0 in every condition;
-    - not_worse: the lower bound of its difference to the champion is above minus the margin in every condition;
+    - baseline: the lower bound of its difference to the best baseline is above minus the margin in every condition;
+    - not_worse: the same of its difference to the champion;
     - better: somewhere, that bound is above 0 and Holm's adjusted p (over conditions and both metrics) is at most 1 - confidence;
     - every audit passed.
-    The first two need no correction, since all of their tests must succeed (an intersection-union test, Berger 1982); the third does, since
-    one success is enough. Without a champion, and where the candidate is the champion (same digest), nothing is compared with one; in the
-    latter case nothing changes either. A champion that learnt from test pictures, or may have, or could not be scored, is not compared,
-    and the candidate stays challenger.
+    Gain, baseline and not_worse need no correction, since all of their tests must succeed (an intersection-union test, Berger 1982); better
+    does, since one success is enough. Without a champion, and where the candidate is the champion (same digest), nothing is compared with
+    one; in the latter case nothing changes either. A champion that learnt from test pictures, or may have, or could not be scored, is not
+    compared, and the candidate stays challenger.
 
-    Raises ValueError for scores of val or of several tracks, for a method that was not scored on the same pictures, and for no audit.
+    Raises ValueError for scores of val or of several tracks, for a condition without a baseline, for a method that was not scored on the
+    same pictures, and for no audit.
     """
     if not audits:
         raise ValueError(f"{candidate.method}: was not audited, and without audits nothing is promoted")
@@ -80,18 +88,23 @@ def decide(
     if rival and rival.method in (candidate.method, REFERENCE):
         raise ValueError(f"{rival.method}: names the champion's scores and those of another; give the champion's their own name")
     details = {audit.name: audit.detail for audit in audits}
-    tables = _tables(scores, [candidate.method, REFERENCE, *([rival.method] if rival else [])])
-    checks = _above(tables, "gain", candidate.method, REFERENCE, dict.fromkeys(METRICS, 0.0), compare, seed)
+    tables = _tables(scores, [candidate.method, *sorted({REFERENCE, *baselines.values()}), *([rival.method] if rival else [])])
+    if missing := set(tables) - set(baselines):
+        raise ValueError(f"{', '.join(sorted(missing))}: no baseline is named, and a model that loses to one is not promoted")
+    limits = {"psnr": -config.margin_psnr, "ssim": -config.margin_ssim}
+    checks = [*_known(candidate)]
+    checks += _above(tables, "gain", candidate.method, dict.fromkeys(tables, REFERENCE), dict.fromkeys(METRICS, 0.0), compare, seed)
+    checks += _above(tables, "baseline", candidate.method, baselines, limits, compare, seed)
     if rival:
-        limits = {"psnr": -config.margin_psnr, "ssim": -config.margin_ssim}
-        differences = _above(tables, "not_worse", candidate.method, rival.method, limits, compare, seed)
+        differences = _above(tables, "not_worse", candidate.method, dict.fromkeys(tables, rival.method), limits, compare, seed)
         checks += [*differences, _better(tables, differences, candidate.method, rival.method, compare, seed)]
     elif champion and not same:
         known = math.nan if champion.knows is None else float(champion.knows)
-        check, value = ("loads", math.nan) if champion.fault else ("unseen", known)
-        checks.append(Check(check, "", "", value, math.nan, math.nan, math.nan, passed=False))
+        check, value = ("loads", math.nan) if champion.fault else ("comparable", known)
+        checks.append(Check(check, "", "", champion.method, value, math.nan, math.nan, math.nan, passed=False))
         details[check] = _incomparable(champion, scores["image"].nunique())
-    checks += [Check(audit.name, "", "", audit.value, math.nan, math.nan, audit.limit, audit.passed) for audit in audits]
+    details["unseen"] = _seen(candidate, scores["image"].nunique())
+    checks += [Check(audit.name, "", "", "", audit.value, math.nan, math.nan, audit.limit, audit.passed) for audit in audits]
 
     failed = [check for check in checks if not check.passed]
     patients = min(table["psnr"].index.get_level_values("patient").nunique() for table in tables.values())
@@ -105,6 +118,14 @@ def decide(
     alias = "champion" if promoted or same else "challenger"
     track, stood = str(scores["track"].iloc[0]), champion.method if champion else None
     return Verdict(candidate.method, track, stood, promoted, alias, tuple(reasons), warnings, tuple(checks))
+
+
+def _known(candidate: Contender) -> list[Check]:
+    """The check of a candidate that has seen test pictures, or may have."""
+    if candidate.knows == 0:
+        return []
+    value = math.nan if candidate.knows is None else float(candidate.knows)
+    return [Check("unseen", "", "", "", value, math.nan, math.nan, math.nan, passed=False)]
 
 
 def _tables(scores: pd.DataFrame, methods: list[str]) -> dict[str, dict[str, pd.DataFrame]]:
@@ -133,21 +154,22 @@ def _above(
     tables: dict[str, dict[str, pd.DataFrame]],
     check: str,
     first: str,
-    second: str,
+    seconds: Mapping[str, str],
     limits: dict[str, float],
     compare: CompareConfig,
     seed: int,
 ) -> list[Check]:
-    """For each condition and metric, whether the lower bound of `first` minus `second` is above the limit."""
+    """For each condition and metric, whether the lower bound of `first` minus the condition's one of `seconds` is above the limit."""
     checks = []
     for condition, table in tables.items():
+        second = seconds[condition]
         values, patients = _differences(table, first, second)
         labels = units(patients, table["psnr"].index.get_level_values("image").to_numpy())
         found = bootstrap(values, labels, compare.resamples, compare.confidence, np.random.default_rng(seed))
         lows = found.low if len(np.unique(labels)) > 1 else np.full(len(METRICS), -math.inf)  # a single picture bounds nothing
         for metric, value, low in zip(METRICS, found.mean, lows, strict=True):
             passed = bool(low > limits[metric])
-            checks.append(Check(check, condition, metric, float(value), float(low), math.nan, limits[metric], passed))
+            checks.append(Check(check, condition, metric, second, float(value), float(low), math.nan, limits[metric], passed))
     return checks
 
 
@@ -174,7 +196,7 @@ def _better(
 
 def _failure(check: Check, name: str, details: dict[str, str], patients: int, tests: int, compare: CompareConfig) -> str:
     """Why `check` failed, in a sentence."""
-    if check.check in ("unseen", "loads"):
+    if check.check in ("unseen", "comparable", "loads"):
         return details[check.check]
     if check.check == "better":
         reason = (
@@ -184,10 +206,19 @@ def _failure(check: Check, name: str, details: dict[str, str], patients: int, te
         least = min(1.0, tests * smallest_p(patients))
         few = f"; {_count(patients, 'patient')} and {tests} tests allow no p below {least:.3g}, so test needs more patients"
         return reason + (few if check.value > 0 and too_few(patients, tests, compare.confidence) else "") + "."
-    if check.check in ("gain", "not_worse"):
-        against = "the median filter" if check.check == "gain" else "the champion"
+    if check.check in AGAINST:
+        against = AGAINST[check.check].format(check.against)
         return f"{name} against {against} in {check.condition}: {interval(check)} (must be above {number(check.metric, check.limit)})."
     return f"{name} fails the audit {check.check}: {check.value:.4g}, limit {check.limit:.4g} ({details[check.check]})."
+
+
+def _seen(candidate: Contender, pictures: int) -> str:
+    """Why a candidate that has seen test pictures, or may have, is not promoted, and the way out, in a sentence."""
+    if candidate.knows is None:
+        told = "begins from weights that do not tell from which pictures they learnt, so it may have seen test pictures"
+    else:
+        told = f"has seen {candidate.knows} of {_count(pictures, 'test picture')}, or copies of them, where its weights come from"
+    return f"{candidate.method} {told}, so test proves nothing of it; begin from other weights, or anew (`start` in params.yaml)."
 
 
 def _incomparable(champion: Contender, pictures: int) -> str:
@@ -210,6 +241,11 @@ def _successes(checks: list[Check], name: str, rival: Contender | None, audits: 
     reasons = [
         f"{name} beats the median filter in every condition, by least in {one.condition}: {interval(one)}."
         for one in (weakest("gain", metric) for metric in METRICS)
+    ]
+    reasons += [
+        f"{name} is nowhere worse than the best baseline by the margin, nearest to {one.against} in {one.condition}: {interval(one)} "
+        f"(limit {number(one.metric, one.limit)})."
+        for one in (weakest("baseline", metric) for metric in METRICS)
     ]
     if rival:
         for one in (weakest("not_worse", metric) for metric in METRICS):

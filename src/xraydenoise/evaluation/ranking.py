@@ -30,8 +30,13 @@ class CompareConfig(kinds.Config):
     confidence: float = Field(gt=0.5, lt=1)
 
 
-def rank(scores: pd.DataFrame, config: CompareConfig, seed: int) -> pd.DataFrame:
+Seen = Mapping[str, frozenset[str] | None]  # by method, the images that the weights have seen from which it begins; None: they do not tell
+
+
+def rank(scores: pd.DataFrame, config: CompareConfig, seed: int, seen: Seen) -> pd.DataFrame:
     """From the contracts.Scores of all methods to contracts.Ranking: each track, split and condition, best PSNR first.
+
+    A method that `seen` does not name has seen nothing.
 
     Under "all" each picture counts once, with its mean over the conditions. Gains are paired: the same picture under the same noise,
     method minus median filter; so are the bootstrap's draws. Raises ValueError where methods were not scored on the same pictures.
@@ -42,7 +47,7 @@ def rank(scores: pd.DataFrame, config: CompareConfig, seed: int) -> pd.DataFrame
         group = scores[(scores["track"] == track) & (scores["split"] == split)]
         for condition in [ALL, *sorted(group["condition"].unique())]:
             pictures = group if condition == ALL else group[group["condition"] == condition]
-            rows += [{"track": track, "split": split, "condition": condition, **row} for row in _rank_one(pictures, config, seed)]
+            rows += [{"track": track, "split": split, "condition": condition, **row} for row in _rank_one(pictures, config, seed, seen)]
     return pd.DataFrame(rows).round(DECIMALS)
 
 
@@ -50,7 +55,7 @@ def _groups(scores: pd.DataFrame) -> set[tuple[str, str]]:
     return set(zip(scores["track"], scores["split"], strict=True))
 
 
-def _rank_one(scores: pd.DataFrame, config: CompareConfig, seed: int) -> list[dict[str, object]]:
+def _rank_one(scores: pd.DataFrame, config: CompareConfig, seed: int, seen: Seen) -> list[dict[str, object]]:
     """One row a method, best first; `scores` are of one track and split."""
     tables = {metric: scores.pivot_table(index=["patient", "image"], columns="method", values=metric) for metric in METRICS}
     methods = list(tables["psnr"].columns)
@@ -64,6 +69,8 @@ def _rank_one(scores: pd.DataFrame, config: CompareConfig, seed: int) -> list[di
     for column, method in enumerate(methods):
         row: dict[str, object] = {"method": method, "images": len(images), "patients": len(np.unique(patients))}
         row["pictures"] = contracts.pictures(pd.Series(images)).nunique()
+        known = seen.get(method, frozenset())
+        row["seen"] = math.nan if known is None else float(len(known.intersection(images)))
         row |= {metric: float(tables[metric][method].mean()) for metric in METRICS}
         for block, name in enumerate(("psnr", "ssim", "gain_psnr", "gain_ssim")):
             place = block * len(methods) + column
@@ -127,6 +134,17 @@ def count(images: int, pictures: int, patients: int) -> str:
     return " of ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items())
 
 
+def seen_before(rows: pd.DataFrame) -> list[str]:
+    """A line for each method that has seen some of the images behind `rows`, a contracts.Ranking of one track, split and condition."""
+    return [
+        f"{method} begins from weights that do not tell what they learnt from: it may have seen these pictures"
+        if math.isnan(count)
+        else f"{method} has seen {count:.0f} of these {images} images, or copies, where its weights come from; they prove nothing of it"
+        for method, count, images in zip(rows["method"], rows["seen"], rows["images"], strict=True)
+        if count != 0
+    ]
+
+
 def none_apart(rows: pd.DataFrame, confidence: float) -> bool:
     """Whether test has too few patients to tell any two methods apart; `rows` are of one track and condition of a contracts.Ranking."""
     return too_few(int(rows["patients"].iloc[0]), math.comb(len(rows), 2), confidence)
@@ -163,6 +181,8 @@ def table(
             label = f"{row['label_psnr']:9.2f}" if labelled else ""
             line = f"  {star:1} {row['method']:{width}}  {row['psnr']:8.2f}  {row['ssim']:6.4f}  {gain:>26}  {time:>9}  {label}"
             lines.append(line.rstrip())
+        for told in seen_before(block):
+            lines += textwrap.wrap(told, 100, initial_indent="  ", subsequent_indent="    ")
         if ties and track in chosen:
             alike = ties[str(track)]
             names = "all others" if len(alike) == len(block) - 1 else ", ".join(alike) or "none"

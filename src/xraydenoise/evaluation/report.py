@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from xraydenoise import contracts
-from xraydenoise.evaluation.ranking import ALL, CHAMPION, CompareConfig, interval, on_test
+from xraydenoise.evaluation.ranking import ALL, CHAMPION, CompareConfig, interval, on_test, seen_before
 from xraydenoise.evaluation.statistics import FEW
 from xraydenoise.tables import markdown
 
@@ -109,6 +109,7 @@ def _track(track: str, ranking: pd.DataFrame, scores: pd.DataFrame, chosen: Mapp
         gain = _intervals(rows[rows["method"] == chosen[track]], "gain_psnr", 2)[0]
         parts.append(f"Chosen on val: **{chosen[track]}**, on test {gain} dB over the median filter. {CHAMPION[track in champions]}")
     test = ranking[ranking["split"] == "test"]
+    parts += [f"> **Seen before:** {told}." for told in seen_before(on_test(ranking))]
     if not test.empty:
         parts += ["### Test", f"Condition `{ALL}` is the mean over conditions.", markdown(readable(test))]
     tuned = scores[scores["setting"] != ""].drop_duplicates(["method", "condition"])[["method", "condition", "setting"]]

@@ -10,9 +10,12 @@ import pandas as pd
 class Check(NamedTuple):
     """One line of the verdict: passed where `low` (or, in an audit, `value`) keeps the limit."""
 
-    check: str  # gain (over the median), not_worse, better (than the champion), unseen (test, by it), loads (it), or the name of an audit
+    # gain (over the median), baseline (not worse than it), not_worse and better (than the champion), unseen (test pictures, by the
+    # candidate), comparable (a champion that has seen none), loads (the champion), or the name of an audit
+    check: str
     condition: str  # "" where it is of none
     metric: str  # psnr (dB) or ssim; "" in audits
+    against: str  # the method that it is compared with; "" in audits
     value: float
     low: float  # lower bound of the interval; NaN in audits
     p: float  # Holm's adjusted p; NaN where none is asked for
@@ -61,10 +64,12 @@ class Verdict:
     def lines(self) -> list[str]:
         """The checks under their columns, a line each."""
         width = max(len(check.condition) for check in self.checks)
-        lines = [f"  {'':4}  {'check':13}  {'condition':{max(width, 9)}}  {'metric':6}  {'value':>9}  {'low':>9}  {'limit':>9}  {'p':>6}"]
+        other = max(len("against"), *(len(check.against) for check in self.checks))
+        head = f"{'check':13}  {'condition':{max(width, 9)}}  {'metric':6}  {'against':{other}}"
+        lines = [f"  {'':4}  {head}  {'value':>9}  {'low':>9}  {'limit':>9}  {'p':>6}"]
         for check in self.checks:
             low, limit, value, p = (_cell(number) for number in (check.low, check.limit, check.value, check.p))
-            name = f"{check.check:13}  {check.condition:{max(width, 9)}}  {check.metric:6}"
+            name = f"{check.check:13}  {check.condition:{max(width, 9)}}  {check.metric:6}  {check.against:{other}}"
             lines.append(f"  {'ok' if check.passed else 'FAIL':4}  {name}  {value:>9}  {low:>9}  {limit:>9}  {p:>6}".rstrip())
         return lines
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xraydenoise.data.picture import NO_PICTURE, Refused
-from xraydenoise.denoise import Denoiser
 from xraydenoise.files import compare, formats
 from xraydenoise.files.page import Page
 from xraydenoise.files.plan import Job
 from xraydenoise.files.shown import shown
+from xraydenoise.inference import Denoiser
 from xraydenoise.progress import progress, say
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from xraydenoise.data import bmp, decode, jpeg, magic, png, tiff
 from xraydenoise.data.dicom import derived
 from xraydenoise.data.picture import Refused, gray
-from xraydenoise.denoise import Denoiser
+from xraydenoise.inference import Denoiser
 
 MAX_MEGAPIXELS = 100.0  # of a picture; detectors of 43 x 43 cm have 18
 SUFFIXES = (".bmp", ".dcm", ".dicom", ".jpeg", ".jpg", ".npy", ".png", ".tif", ".tiff")

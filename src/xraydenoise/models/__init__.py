@@ -35,6 +35,7 @@ class Network(kinds.Config):
 
 
 KNOWN = kinds.by_kind("xraydenoise.models")
+MISSING = "not there; run the train stage that writes it (`dvc repro`)"
 NetworkConfig = Annotated[SerializeAsAny[Network], BeforeValidator(KNOWN)]
 
 
@@ -48,23 +49,34 @@ def initialised(network: Network, seed: int) -> nn.Module:
 def load(folder: Path, device: torch.device) -> nn.Module:
     """The trained network in `folder` (config.json, weights.safetensors) on `device`, ready to denoise.
 
-    Raises FileNotFoundError saying what to run, and ValueError naming the file where today's code builds no such network, or the weights
-    are those of another one.
+    Raises as `described`, and ValueError naming the file where the weights are damaged or those of another network.
     """
-    paths = config, weights = folder / "config.json", folder / "weights.safetensors"
-    for path in paths:
-        if not path.exists():
-            raise FileNotFoundError(f"{path}: not there; run the train stage that writes it (`dvc repro`)")
-    try:
-        known = KNOWN(json.loads(config.read_text(encoding="utf-8"))["network"])
-    except ValueError as error:
-        raise ValueError(f"{config}: today's code does not build this network: {error}") from error
-    network = initialised(known, seed=0)
+    weights = folder / "weights.safetensors"
+    network = initialised(described(folder), seed=0)
+    if not weights.exists():
+        raise FileNotFoundError(f"{weights}: {MISSING}")
     try:
         network.load_state_dict(load_file(weights))
     except (RuntimeError, SafetensorError) as error:
-        raise ValueError(f"{weights}: does not fit the network in {config}: {' '.join(str(error).split())[:300]}") from error
+        raise ValueError(
+            f"{weights}: does not fit the network in {folder / 'config.json'}: {' '.join(str(error).split())[:300]}"
+        ) from error
     return placed(network, device).eval()
+
+
+def described(folder: Path) -> Network:
+    """The network that config.json in `folder` tells of.
+
+    Raises FileNotFoundError saying what to run, and ValueError naming the file where today's code builds no such network.
+    """
+    config = folder / "config.json"
+    if not config.exists():
+        raise FileNotFoundError(f"{config}: {MISSING}")
+    try:
+        known: Network = KNOWN(json.loads(config.read_text(encoding="utf-8"))["network"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{config}: today's code does not build this network: {error}") from error
+    return known
 
 
 def digest(folder: Path) -> str:

@@ -3,10 +3,11 @@
 import hashlib
 import math
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import torch
-from pydantic import AfterValidator, BeforeValidator, SerializeAsAny
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny
 from torch import Tensor
 
 from xraydenoise import kinds
@@ -40,6 +41,18 @@ class Noise(kinds.Config):
 NoiseConfig = Annotated[SerializeAsAny[Noise], BeforeValidator(kinds.by_kind("xraydenoise.noise"))]
 
 
+class Part(kinds.Config):
+    """A noise of a mixture."""
+
+    share: float = Field(gt=0, allow_inf_nan=False)  # of the pictures, relative to the shares of the other parts
+    noise: NoiseConfig
+
+
+def evenly(noises: Iterable[Noise]) -> tuple[Part, ...]:
+    """A mixture of which each noise has the same share."""
+    return tuple(Part(share=1, noise=noise) for noise in noises)
+
+
 def _number_or_range(value: Any) -> Any:
     """One message where pydantic would give one for each side of the union."""
     numbers = list(value) if isinstance(value, list | tuple) else [value, value]
@@ -50,7 +63,7 @@ def _number_or_range(value: Any) -> Any:
     return value
 
 
-Amount = Annotated[float | tuple[float, float], BeforeValidator(_number_or_range)]  # [low, high] is drawn uniformly, for each picture
+Amount = Annotated[float | tuple[float, float], BeforeValidator(_number_or_range)]  # of [low, high] one is drawn for each picture
 
 
 def within(low: float, high: float = math.inf) -> AfterValidator:
@@ -76,6 +89,12 @@ def amount(value: Amount, clean: Tensor, generator: torch.Generator) -> Tensor:
     if low == high:
         return torch.full(shape, low, device=clean.device)
     return low + (high - low) * torch.rand(shape, generator=generator, device=clean.device)
+
+
+def photons(value: Amount, clean: Tensor, generator: torch.Generator) -> Tensor:
+    """As `amount`, for photons at full scale: a range is drawn log-uniformly, so that halving the dose is as likely at any dose."""
+    low, high = bounds(value)
+    return low * (high / low) ** amount((0.0, 1.0) if low < high else 0.0, clean, generator)
 
 
 def draw_seed(seed: int, image: str, condition: str) -> int:

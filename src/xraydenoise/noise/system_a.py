@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from pydantic import Field
 from torch import Tensor
 
-from xraydenoise.noise import Amount, Noise, amount, normal, within
+from xraydenoise.noise import Amount, Noise, amount, normal, photons, within
 
 BLUR_SIGMA = 3.0  # px
 SIDE = math.exp(-1 / (2 * BLUR_SIGMA**2))  # weight of a neighbour, where that of the middle pixel is 1
@@ -20,7 +20,7 @@ SIDE = math.exp(-1 / (2 * BLUR_SIGMA**2))  # weight of a neighbour, where that o
 
 class Config(Noise):
     kind: Literal["system_a"]
-    peak: Annotated[Amount, within(0.1)]  # photons at full scale
+    peak: Annotated[Amount, within(0.1)]  # photons at full scale, a range log-uniformly
     blur: float = Field(ge=0, le=1)  # share of the pictures that are blurred
     gaussian: float = Field(ge=0, le=1)  # share of the pictures that get Gaussian noise on top
     sigma: Annotated[Amount, within(0, 1)]  # standard deviation of the latter, fraction of full scale
@@ -31,7 +31,7 @@ class Config(Noise):
         return False
 
     def degrade(self, clean: Tensor, generator: torch.Generator) -> Tensor:
-        peak, sigma = amount(self.peak, clean, generator), amount(self.sigma, clean, generator)
+        peak, sigma = photons(self.peak, clean, generator), amount(self.sigma, clean, generator)
         chance = torch.rand(2, len(clean), 1, 1, 1, generator=generator, device=clean.device)
         noisy = (torch.poisson(peak * clean, generator=generator) / peak).clamp(max=1)
         noisy = torch.where(chance[0] < self.blur, blurred(noisy), noisy)

@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import BeforeValidator, Field, TypeAdapter, model_validator
 
 from xraydenoise.models import Network
-from xraydenoise.noise import Noise, NoiseConfig
+from xraydenoise.noise import Noise, NoiseConfig, evenly
 from xraydenoise.training import Plan, Recipe, Track, TrainConfig, ours
 
 Letter = Literal["a", "b", "c", "d", "e"]  # of the systems, each a file here
@@ -77,7 +77,7 @@ class Learner(Recipe):
             mixture = [protocol.conditions[name] for name in names]
             if len({noise.clip for noise in mixture}) > 1:
                 raise ValueError(f"conditions: {', '.join(names)} are clipped in part; a network must learn and be scored under one kind")
-            self.check(mixture, train)
+            self.check(evenly(mixture), train)
 
     def published(self) -> "Published | None":
         """What its protocol knows of its network."""
@@ -143,6 +143,8 @@ class Training:
             ema=0,
             max_gradient=None,
             choose=False,
+            augment=None,
+            validate_first=False,
         )
 
 

@@ -1,15 +1,14 @@
-"""The champion: which version it is, its weights, and what becomes of a candidate by the gate's verdict."""
+"""The champion: which version it is, and what becomes of a candidate by the gate's verdict."""
 
 import hashlib
-import shutil
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xraydenoise.data.learnt import Learnt
 from xraydenoise.evaluation.verdict import Verdict
-from xraydenoise.registry import package, runs, versions
+from xraydenoise.registry import fetch, package, runs, versions
+from xraydenoise.registry.fetch import LEARNT, Registered
 from xraydenoise.registry.model_card import SERVES
 from xraydenoise.registry.runs import Method
 from xraydenoise.registry.store import Store
@@ -19,35 +18,15 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CARD = "model_card.md"
-LEARNT = "learnt_from.txt"  # the ids of the pictures that the model was trained on and chosen by, one a line
-KEPT = Path("work/champion")  # copies of champions, a folder a digest
 
 
-@dataclass(frozen=True)
-class Current:
-    """The version that is champion."""
-
-    name: str  # of the registered model
-    version: str
-    method: str
-    digest: str  # identity of the network
-    learnt: str  # digest of LEARNT; "" where the version has no such file
-
-    @property
-    def uri(self) -> str:
-        """By which MLflow finds the version."""
-        return f"models:/{self.name}/{self.version}"
-
-
-def current(store: Store, name: str) -> Current | None:
+def current(store: Store, name: str) -> Registered | None:
     """The champion of `name`, if there is one. Raises ValueError where the version that has the alias is none of this project's."""
     found = versions.champion(store, name)
-    if found is None:
-        return None
-    return Current(name, str(found.version), found.tags["model"], found.tags[DIGEST], found.tags.get(LEARNT, ""))
+    return fetch.of(found) if found else None
 
 
-def unmoved(store: Store, name: str, weighed: Current | None) -> "ModelVersion | None":
+def unmoved(store: Store, name: str, weighed: Registered | None) -> "ModelVersion | None":
     """The version of `name` that is champion, and was so when a candidate was weighed. Raises ValueError where another took its place."""
     found = versions.champion(store, name)
     if (weighed.version if weighed else None) != (str(found.version) if found else None):
@@ -59,50 +38,15 @@ def unmoved(store: Store, name: str, weighed: Current | None) -> "ModelVersion |
     return found
 
 
-def download(store: Store, champion: Current) -> Path:
-    """A local folder with the champion's config.json, weights.safetensors and, if it has one, LEARNT, fetched once from MLflow.
-
-    Raises RuntimeError where they are gone, or are not those that were registered.
-    """
-    from mlflow.artifacts import download_artifacts
-    from mlflow.exceptions import MlflowException
-
-    kept = KEPT / champion.digest
-    if _whole(kept, champion):
-        return kept
-    way_out = "roll back, or take the alias from it in MLflow's pages"
-    KEPT.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=KEPT) as folder:
-        try:
-            files = store.client.get_model_version_download_uri(champion.name, champion.version)
-            for part in (f"artifacts/{champion.method}", *([LEARNT] if champion.learnt else [])):
-                download_artifacts(f"{files}/{part}", dst_path=folder)
-        except (MlflowException, OSError) as error:
-            raise RuntimeError(f"{champion.uri}, the champion: its files are gone ({str(error).splitlines()[0]}); {way_out}") from error
-        loaded = next((path.parent for path in Path(folder).rglob("weights.safetensors")), Path(folder))
-        if champion.learnt:
-            Path(folder, LEARNT).replace(loaded / LEARNT)
-        if not _whole(loaded, champion):
-            raise RuntimeError(f"{champion.uri}, the champion: its files are not those that were registered; {way_out}")
-        shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(loaded, kept)
-    return kept
-
-
-def learnt_from(folder: Path) -> frozenset[str] | None:
-    """The pictures that the model in `folder` learnt from, by their ids; None where it does not tell."""
-    path = folder / LEARNT
-    return frozenset(path.read_text(encoding="utf-8").splitlines()) if path.exists() else None
-
-
 def register(
-    store: Store, name: str, method: Method, verdict: Verdict, weighed: Current | None, test_set: str, pictures: Iterable[str], card: str
+    store: Store, name: str, method: Method, verdict: Verdict, weighed: Registered | None, test_set: str, seen: Learnt | None, card: str
 ) -> dict[str, str]:
     """Register a trained model under `name`, its weights once, and give it the alias of the gate's verdict.
 
-    `weighed` is the champion of which the verdict takes account, `test_set` the identity of the pictures it was reached on. `pictures` are
-    the ids of those that the model learnt from, `card` is its model card, Markdown. Returns a record without ids, versions and times, so
-    that it is the same in every clone. Raises ValueError where the verdict is on another model, or another version is champion by now.
+    `weighed` is the champion of which the verdict takes account, `test_set` the identity of the pictures it was reached on. `seen` are the
+    pictures that the model learnt from, None where its start does not tell, `card` is its model card, Markdown. Returns a record without
+    ids, versions and times, so that it is the same in every clone. Raises ValueError where the verdict is on another model, or another
+    version is champion by now.
     """
     if verdict.candidate != method.name:
         raise ValueError(f"{method.name}: the verdict is on {verdict.candidate}")
@@ -112,24 +56,15 @@ def register(
     found = known or _version(store, name, method, digest)
     versions.tag(store, found, test_set=test_set)
     # Where several trainings gave these weights, the last one's pictures: what it could do without, the weights know nothing of.
-    _attach(store, found, LEARNT, "".join(f"{image}\n" for image in sorted(pictures)))
-    _attach(store, found, CARD, card)
+    if seen is not None:
+        _attach(store, found, LEARNT, seen.content())
+    _attach(store, found, CARD, card.encode())
     _describe(store, found, verdict)
     if verdict.alias == CHAMPION:
         _promote(store, found, weighed)
     else:
         _challenge(store, found, weighed)
     return {"name": name, "alias": verdict.alias, "model": method.name, "track": method.track, "digest": digest, "test_set": test_set}
-
-
-def _whole(folder: Path, champion: Current) -> bool:
-    """Whether the files in `folder` are those of the champion."""
-    try:
-        path = folder / LEARNT
-        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
-        return runs.identity(folder) == champion.digest and found == champion.learnt
-    except (OSError, ValueError, KeyError, TypeError):  # no config.json, or none that tells of a network
-        return False
 
 
 def _version(store: Store, name: str, method: Method, digest: str) -> "ModelVersion":
@@ -147,12 +82,12 @@ def _version(store: Store, name: str, method: Method, digest: str) -> "ModelVers
     return store.client.create_model_version(name, f"models:/{model}", run, tags=tags, model_id=model)
 
 
-def _attach(store: Store, found: "ModelVersion", name: str, text: str) -> None:
-    """Put a text file among the version's files, unless it is there already; a tag of its name tells its digest."""
-    if found.tags.get(name) != (digest := hashlib.sha256(text.encode()).hexdigest()):
+def _attach(store: Store, found: "ModelVersion", name: str, content: bytes) -> None:
+    """Put a file among the version's files, unless it is there already; a tag of its name tells its digest."""
+    if found.tags.get(name) != (digest := hashlib.sha256(content).hexdigest()):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, name)
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(content)
             store.client.log_model_artifact(versions.model(found), str(path))
         versions.tag(store, found, **{name: digest})
 
@@ -165,7 +100,7 @@ def _describe(store: Store, found: "ModelVersion", verdict: Verdict) -> None:
         versions.describe(store, found, "\n\n".join(told))
 
 
-def _promote(store: Store, found: "ModelVersion", weighed: Current | None) -> None:
+def _promote(store: Store, found: "ModelVersion", weighed: Registered | None) -> None:
     """Make a version champion, and keep the way back: to the version that it replaces, or where both are alike, that one's own.
 
     None is its own way back. A version from which a person took the alias still is one.
@@ -187,7 +122,7 @@ def _promote(store: Store, found: "ModelVersion", weighed: Current | None) -> No
     versions.unchallenge(store, found)
 
 
-def _challenge(store: Store, found: "ModelVersion", weighed: Current | None) -> None:
+def _challenge(store: Store, found: "ModelVersion", weighed: Registered | None) -> None:
     """Make a version challenger. The champion stays in its place."""
     unmoved(store, found.name, weighed)
     if not versions.same(versions.holder(store, found.name, CHALLENGER), found):

@@ -17,8 +17,8 @@ WARNING = (
     "remove faint findings together with the noise, and it can leave structure that is none."
 )
 USE = """
-Gray pictures with dense tissue bright (MONOCHROME2), uint8 or uint16 whose largest value is full scale, or floats in [0, 1]; of shape
-(H, W), (B, H, W) or (B, 1, H, W). The answer has the same shape, float32 in [0, 1].
+Gray pictures, uint8, uint16 or floats, of shape (H, W), (B, H, W) or (B, 1, H, W). The answer has the same shape and type. Each picture
+is brought to the range that the network knows, and back, so that 12 bits stored in 16 or a dim exposure need no scaling.
 
 ```python
 model = mlflow.pyfunc.load_model("models:/NAME@champion")
@@ -26,8 +26,8 @@ denoised = model.predict(pixels)
 ```
 
 Served (`mlflow models serve --model-uri models:/NAME@champion --env-manager local`), it takes PNG files of 8 or 16 bit as base64
-text and answers with such files of the same depth: `{"inputs": ["iVBORw0..."]}`. Numbers in JSON have no type, so they are read as floats
-in [0, 1]: `{"inputs": [[0.1, 0.2], [0.3, 0.4]]}`.
+text and answers with such files of the same depth: `{"inputs": ["iVBORw0..."]}`. Numbers in JSON have no type, so they are read as floats,
+and floats come out: `{"inputs": [[0.1, 0.2], [0.3, 0.4]]}`.
 """
 SERVES = {"noise": "plain radiographs", "enhanced": "radiographs that one of the presets of stage enhance has enhanced"}  # by track
 ALONE = """\

@@ -12,7 +12,14 @@ from xraydenoise.registry.store import Store
 
 # The code of this package that travels with the model, and what that imports.
 PACKAGES = ("mlflow", "numpy", "opencv-python-headless", "pydantic", "safetensors", "torch")
-CODE = ("__init__.py", "kinds.py", "models", *(f"data/{name}.py" for name in ("__init__", "depth", "opencv", "picture", "png")))
+CODE = (
+    "__init__.py",
+    "device.py",
+    "inference.py",
+    "kinds.py",
+    "models",
+    *(f"data/{name}.py" for name in ("__init__", "depth", "opencv", "picture", "png")),
+)
 
 
 def log(store: Store, method: Method, tags: dict[str, str]) -> tuple[str, str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FOLDER = Path("mlruns")
 DATABASE = FOLDER / "mlflow.db"
 ARTIFACTS = FOLDER / "artifacts"
+LOCK = FOLDER / "lock"
 URI = f"sqlite:///{DATABASE}"  # as people type it, from the project's root
 QUIET = {  # set before MLflow is imported, where the user has not set them
     "MLFLOW_LOGGING_LEVEL": "ERROR",
@@ -58,6 +59,25 @@ def opened(experiment: str) -> Iterator[Store]:
     It lies in mlruns/ under the current folder unless MLFLOW_TRACKING_URI names another. Raises RuntimeError with one line that names the
     store where MLflow fails, and where a server does not answer, within seconds.
     """
+    location = None if elsewhere() else _location(Path.cwd())
+    with _connected(locked(LOCK)) as (client, shown):
+        yield Store(client, _experiment(client, experiment, location), shown, _project())
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[tuple["MlflowClient", str]]:
+    """A client of the same store, which is to change nothing, and the store's name for people.
+
+    Raises as `opened` does, and FileNotFoundError where there is no store.
+    """
+    if not elsewhere() and not DATABASE.exists():
+        raise FileNotFoundError(f"{DATABASE}: not there; go to the folder of a project that has one, or set MLFLOW_TRACKING_URI")
+    with _connected(contextlib.nullcontext() if elsewhere() else locked(LOCK)) as found:  # a server's readers leave no mlruns/ behind
+        yield found
+
+
+@contextlib.contextmanager
+def _connected(lock: contextlib.AbstractContextManager[None]) -> Iterator[tuple["MlflowClient", str]]:
     silence()
     import mlflow
     from mlflow.exceptions import MlflowException
@@ -66,14 +86,12 @@ def opened(experiment: str) -> Iterator[Store]:
     uri, shown = (server, address.public(server)) if server else (absolute_uri(), URI)
     if server:
         address.reach(server)
-    FOLDER.mkdir(exist_ok=True)
-    with locked(FOLDER / "lock"):
+    with lock:
         try:
             if not server:
                 prepare()
             mlflow.set_tracking_uri(uri)  # parts of MLflow ask for it, whatever store their client was given
-            client = mlflow.MlflowClient()
-            yield Store(client, _experiment(client, experiment, None if server else _location(Path.cwd())), shown, _project())
+            yield mlflow.MlflowClient(), shown
         except MlflowException as error:
             raise RuntimeError(
                 f"MLflow at {shown}: {address.scrub(str(error).splitlines()[0], uri)}{address.WAY_OUT if server else ''}"
@@ -107,6 +125,7 @@ def silence() -> None:
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock at `path`. The kernel frees it when its holder dies, so no lock is left behind."""
+    path.parent.mkdir(exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

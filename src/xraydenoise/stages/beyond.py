@@ -114,6 +114,8 @@ def content(ranked: pd.DataFrame, scores: pd.DataFrame, tested: str, best: dict[
     groups = contracts.read(OUT / "groups.csv", contracts.Groups).rename(columns={"letters": "group"}).assign(split="test")
     sizes = ranked.drop_duplicates(["track", "split"])[["track", "split", "images", "pictures", "patients"]]
     warnings = [f"Track {track}: {text}" for track, rows in sizes.groupby("track") for text in report.warnings(rows.drop(columns="track"))]
+    for track, rows in ranking.on_test(ranked).groupby("track", sort=False):
+        warnings += [f"Track {track}: {text}." for text in ranking.seen_before(rows)]
     return page.Content(
         seed=params.seed,
         test_set=tested,

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from xraydenoise import models
-from xraydenoise.device import pick
+from xraydenoise import inference
 from xraydenoise.evaluation import metrics, page, ranking
 from xraydenoise.evaluation.ranking import REFERENCE
 from xraydenoise.params import Params
@@ -65,8 +64,7 @@ def picked(ordered: Sequence[Key]) -> dict[str, Key]:
 def _denoiser(name: str, track: str, params: Params) -> Callable[[str, np.ndarray], np.ndarray]:
     """Model or baseline `name` as it was scored on `track`: condition and noisy float32 (H, W) -> the same shape."""
     if name in params.models:
-        device = pick(params.machine.device)
-        denoise = scoring.denoiser(models.load(Path("artifacts/train", name), device), device)
+        denoise = inference.trained(Path("artifacts/train", name), params.machine.device)
         return lambda _condition, noisy: denoise(noisy)
     fitted = baseline.read(params, name, track)
     return lambda condition, noisy: fitted[condition].denoise(noisy)

@@ -10,7 +10,7 @@ from xraydenoise import contracts
 from xraydenoise.data import splits
 from xraydenoise.evaluation import figures, page, ranking, report, significance
 from xraydenoise.params import Params
-from xraydenoise.stages import beyond, scoring
+from xraydenoise.stages import beyond, scoring, seen
 from xraydenoise.tables import markdown
 
 SCORED = Path("artifacts/evaluate")
@@ -27,7 +27,7 @@ def run(params: Params) -> None:
     scores = pd.concat([contracts.read(SCORED / method / "scores.parquet", contracts.Scores) for method in methods], ignore_index=True)
     images = contracts.read(Path("artifacts/ingest/manifest.parquet"), contracts.Images)
     tested = test_set(scores, images)
-    ranked = ranking.rank(scores, params.compare, params.seed)
+    ranked = ranking.rank(scores, params.compare, params.seed, seen.counted(params.models, scores["image"].drop_duplicates()))
     best = ranking.best(ranked, params.models)
     contracts.write(ranked, OUT / "ranking.parquet", contracts.Ranking)
     contracts.write(ranked, OUT / "ranking.csv", contracts.Ranking)

@@ -8,15 +8,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from xraydenoise import contracts, models
-from xraydenoise.device import pick
+from xraydenoise import contracts, inference
+from xraydenoise.data.learnt import Learnt
 from xraydenoise.evaluation import significance
 from xraydenoise.evaluation.audits import audits
 from xraydenoise.evaluation.gate import Contender, decide
-from xraydenoise.evaluation.ranking import REFERENCE
 from xraydenoise.evaluation.verdict import Verdict
 from xraydenoise.params import Params
-from xraydenoise.stages import scoring
+from xraydenoise.stages import scoring, seen
 
 CHAMPION = "champion"  # what the scores call the model that stands, whatever it was called when it was trained
 AUDITED = 8  # clean test pictures, at most, on which a candidate is audited
@@ -27,7 +26,7 @@ class Standing(NamedTuple):
 
     uri: str  # of the registered version, for people
     digest: str  # identity of the network
-    learnt_from: frozenset[str] | None  # the pictures that it was trained on and chosen by, with any preset; None where it does not tell
+    learnt: Learnt | None  # the pictures that it was trained on and chosen by; None where it does not tell
     folder: Path  # config.json and weights.safetensors
 
 
@@ -41,33 +40,47 @@ def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> 
     second is contracts.Differences, empty where no champion can be compared.
     """
     torch.set_num_threads(params.machine.threads)
-    device = pick(params.machine.device)
     track = scoring.Track(params.models[name].track)
     track.rows = track.rows[track.rows["split"] == "test"].reset_index(drop=True)
     learners = [model for model, entry in params.models.items() if entry.track == track.name]
-    scores = [contracts.read(Path("artifacts/evaluate", method, "scores.parquet"), contracts.Scores) for method in (*learners, REFERENCE)]
+    methods = (*learners, *params.baselines)
+    scores = [contracts.read(Path("artifacts/evaluate", method, "scores.parquet"), contracts.Scores) for method in methods]
+    fitted = pd.concat(scores[len(learners) :], ignore_index=True)
+    baselines = best_on_val(fitted[fitted["track"] == track.name])
+    pictures, images = seen.Pictures(), track.rows["image"].drop_duplicates()
     rival = None
     if standing:
-        images = track.rows["image"]
-        knows = None if standing.learnt_from is None else images[contracts.pictures(images).isin(standing.learnt_from)].nunique()
-        rival = Contender(CHAMPION, standing.digest, knows)
-        if standing.digest != digest and knows == 0:
+        rival = Contender(CHAMPION, standing.digest, known(pictures, standing.learnt, images))
+        if standing.digest != digest and rival.knows == 0:
             try:
-                network = models.load(standing.folder, device)
+                denoiser = inference.trained(standing.folder, params.machine.device)
             except ValueError as error:
                 rival = rival._replace(fault=f"{standing.uri}: {error}")
             else:
-                scores.append(rescored(network, track, params, device))
+                scores.append(rescored(denoiser, track, params))
     tested = pd.concat(scores, ignore_index=True)
     tested = tested[(tested["track"] == track.name) & (tested["split"] == "test")]
-    denoise = scoring.denoiser(models.load(Path("artifacts/train", name), device), device)
+    denoise = inference.trained(Path("artifacts/train", name), params.machine.device)
     shown = track.rows[track.rows["condition"] == track.rows["condition"].iloc[0]]
     cleans = [track.pair(row)[1] for row in scoring.spread(shown, AUDITED).to_dict("records")]
     findings = audits(denoise, cleans, params.gate.audits, params.seed)
-    verdict = decide(tested, Contender(name, digest, 0), rival, findings, params.gate, params.compare, params.seed)
+    candidate = Contender(name, digest, known(pictures, seen.begun(name), images))
+    verdict = decide(tested, candidate, rival, baselines, findings, params.gate, params.compare, params.seed)
     if standing and standing.digest == digest:
         tested = tested.replace({"method": {name: CHAMPION}})  # the candidate is the champion, so its scores are
-    return verdict, differences(tested[tested["method"] != REFERENCE], params)
+    return verdict, differences(tested[~tested["method"].isin(list(params.baselines))], params)
+
+
+def known(pictures: seen.Pictures, learnt: Learnt | None, images: pd.Series) -> int | None:
+    """How many of `images` a network that learnt from `learnt` has seen; None where it does not tell."""
+    return None if learnt is None else len(pictures.seen(learnt, images))
+
+
+def best_on_val(scores: pd.DataFrame) -> dict[str, str]:
+    """For each condition the method with the best mean PSNR on val; `scores` are contracts.Scores of one track."""
+    means = scores[scores["split"] == "val"].groupby(["condition", "method"])["psnr"].mean()
+    best = means.groupby("condition").idxmax()
+    return {str(condition): str(method) for condition, (_, method) in best.items()}
 
 
 def differences(tested: pd.DataFrame, params: Params) -> pd.DataFrame:
@@ -78,9 +91,8 @@ def differences(tested: pd.DataFrame, params: Params) -> pd.DataFrame:
     return significance.differences(tested, CHAMPION, params.compare, params.seed)
 
 
-def rescored(network: torch.nn.Module, track: scoring.Track, params: Params, device: torch.device) -> pd.DataFrame:
+def rescored(denoiser: inference.Denoiser, track: scoring.Track, params: Params) -> pd.DataFrame:
     """contracts.Scores of the standing champion on the noisy pictures of `track`, so that both were asked the same."""
-    denoiser = scoring.denoiser(network, device)
 
     def denoise(_track: str, _condition: str, noisy: np.ndarray) -> np.ndarray:
         return denoiser(noisy)

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from xraydenoise import contracts
@@ -68,6 +69,7 @@ def run(params: Params) -> None:
     contracts.write(images.assign(teaches=True)[list(contracts.Track.to_schema().columns)], TRACK / "manifest.parquet", contracts.Track)
     prove(groups, found, signatures)
     describe(files, refused, store.open_store(journal.pixels), params)
+    np.save(TRACK / duplicates.FILE, signatures.astype(np.float16))
     shutil.move(journal.pixels, TRACK / "targets.npy")
     shutil.rmtree(WORK)
 

@@ -8,13 +8,14 @@ from typing import NamedTuple
 import pandas as pd
 
 from xraydenoise import contracts
-from xraydenoise.data import splits
+from xraydenoise.data import learnt, splits
+from xraydenoise.data.learnt import Learnt
 from xraydenoise.evaluation import ranking
 from xraydenoise.evaluation.verdict import Verdict
 from xraydenoise.params import Params
-from xraydenoise.registry import champion, images, mirror, rollback, runs, store
+from xraydenoise.registry import champion, fetch, images, mirror, rollback, runs, store
 from xraydenoise.registry.model_card import model_card
-from xraydenoise.stages import gate, scoring
+from xraydenoise.stages import gate, scoring, seen
 from xraydenoise.stages.sync import methods, shared
 
 RECORD = Path("mlruns/registered.json")  # of track noise; dvc.yaml names it, so that a clone without its MLflow registers again
@@ -36,7 +37,7 @@ class Weighed(NamedTuple):
 
     method: runs.Method
     name: str  # of the registered model
-    standing: champion.Current | None  # the champion it was weighed against
+    standing: fetch.Registered | None  # the champion it was weighed against
     verdict: Verdict
     differences: pd.DataFrame  # contracts.Differences
 
@@ -84,8 +85,8 @@ def run(params: Params) -> None:
         mirror.everything(opened, known, shown(known), [one.verdict for one in weighed], shared(params))
         for one, card in zip(weighed, cards, strict=True):
             track = one.method.track
-            seen = set(contracts.pictures(pictures(track).query("split != 'test' and teaches")["image"]))
-            registered = champion.register(opened, one.name, one.method, one.verdict, one.standing, test_set(track), seen, card)
+            by = taught_by(params, one.method)
+            registered = champion.register(opened, one.name, one.method, one.verdict, one.standing, test_set(track), by, card)
             files(track).record.write_text(json.dumps(registered, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     for one in weighed:
         uri = f"models:/{one.name}@{one.verdict.alias}"
@@ -99,6 +100,15 @@ def pictures(track: str) -> pd.DataFrame:
     return contracts.read(Path("artifacts/tracks", track, "manifest.parquet"), contracts.Track)
 
 
+def taught_by(params: Params, method: runs.Method) -> Learnt | None:
+    """The pictures that a model has seen: where its weights come from, and of its track, unless it is scored as it is; None where they
+    do not tell."""
+    begun = seen.begun(method.name)
+    if begun is None or params.models[method.name].steps == 0:
+        return begun
+    return begun + seen.Pictures().learnt(pictures(method.track).query("split != 'test' and teaches")["image"])
+
+
 def test_set(track: str) -> str:
     """The identity of the test images of a track: on track noise that of ingest, on track enhanced that of its regions."""
     return splits.identity(pictures(track).query("split == 'test'")["image"])
@@ -109,8 +119,8 @@ def weigh(params: Params, method: runs.Method) -> Weighed:
     digest, name = runs.identity(method.folder), params.registry.model(method.track)
     with store.opened(params.registry.experiment) as opened:
         standing = champion.current(opened, name)
-        weights = champion.download(opened, standing) if standing and standing.digest != digest else method.folder
-    champ = gate.Standing(standing.uri, standing.digest, champion.learnt_from(weights), weights) if standing else None
+        weights = fetch.download(opened.client, standing) if standing and standing.digest != digest else method.folder
+    champ = gate.Standing(standing.uri, standing.digest, learnt.load(weights), weights) if standing else None
     # The store is closed meanwhile, so that trainings can be mirrored
     verdict, differences = gate.weigh(params, method.name, digest, champ)
     return Weighed(method, name, standing, verdict, differences)

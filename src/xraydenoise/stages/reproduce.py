@@ -10,13 +10,14 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
-from xraydenoise import contracts, protocols
+from xraydenoise import contracts, models, protocols
 from xraydenoise.data import store
 from xraydenoise.evaluation import metrics
-from xraydenoise.noise import Noise, draw_seed
+from xraydenoise.noise import Noise, draw_seed, evenly
 from xraydenoise.params import Params
-from xraydenoise.stages import scoring, tracks, train
+from xraydenoise.stages import tracks, train
 from xraydenoise.training import classifier
 
 OUT = Path("artifacts/reproduce")
@@ -36,14 +37,15 @@ def run(params: Params, name: str) -> None:
     test = Drawn(protocol, learner.protocol, track, params.seed, "test")
     scores, networks = [], {}
     for network_name, conditions in learner.mixtures().items():
-        mixture = [protocol.conditions[condition] for condition in conditions]
+        mixture = evenly(protocol.conditions[condition] for condition in conditions)
         folder = work / network_name
         folder.mkdir(parents=True, exist_ok=True)
         digest = train.recipe(params, learner, mixture, device, track, protocols.code(learner.protocol))
-        state, _ = train.learn(params, f"{name}, {network_name}", learner, mixture, learnt, val, judge, folder, digest)
+        network = models.initialised(learner.network, params.seed)
+        state, _ = train.learn(params, f"{name}, {network_name}", learner, network, mixture, learnt, val, judge, folder, digest)
         networks[network_name] = train.outcome(state, device)
         state.averaged.load_state_dict(state.best)
-        denoise = scoring.denoiser(state.averaged, device)
+        denoise = bare(state.averaged, device)
         scores += [test.score(method, condition, denoise) for condition in conditions]
     contracts.write(pd.concat(scores, ignore_index=True), out / "scores.parquet", contracts.ProtocolScores)
     rows = contracts.read(track / "manifest.parquet", contracts.Track).query("split == 'train' and teaches")
@@ -53,6 +55,20 @@ def run(params: Params, name: str) -> None:
     facts |= {"networks": networks, "alone": learner.objective.needs_classifier and judge is None}  # alone: no labels to classify
     (out / "config.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     shutil.rmtree(work)
+
+
+def bare(network: nn.Module, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
+    """`network`, which lies on `device`, as a function of one picture: float32 (H, W) -> the same shape, in full float32 on CUDA too.
+
+    The published comparisons scored networks as they are: no range is sought, and nothing is rounded to bf16.
+    """
+
+    def denoise(noisy: np.ndarray) -> np.ndarray:
+        batch = torch.from_numpy(noisy)[None, None].to(device)  # (1, 1, H, W)
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            return np.asarray(network(batch)[0, 0].cpu())
+
+    return denoise
 
 
 def pictures(protocol: protocols.Protocol, folder: Path) -> Path:

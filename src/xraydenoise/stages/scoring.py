@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import nn
 
 from xraydenoise import contracts
 from xraydenoise.data import splits, store
@@ -51,17 +49,6 @@ class Track:
         """Real-ESRGAN's label, float32 (H, W); None where it was vetoed, and on track noise, whose target is the truth."""
         place = self.places[row["image"]]
         return None if self.stored.regions is None or not place["teaches"] else self.stored.target(place)
-
-
-def denoiser(network: nn.Module, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
-    """`network`, which lies on `device`, as a function of one picture: float32 (H, W) -> the same shape, in full float32 on CUDA too."""
-
-    def denoise(noisy: np.ndarray) -> np.ndarray:
-        batch = torch.from_numpy(noisy)[None, None].to(device)  # (1, 1, H, W)
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            return np.asarray(network(batch)[0, 0].cpu())
-
-    return denoise
 
 
 class Scored(NamedTuple):

@@ -15,6 +15,7 @@ import pandas as pd
 import psutil
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from xraydenoise import contracts, enhancement, models, noise, training
 from xraydenoise.data import splits, store
@@ -25,6 +26,7 @@ from xraydenoise.stages import tracks
 from xraydenoise.training import Recipe, batches, checkpoints, classifier, loop
 
 CLASSIFIER = Path("artifacts/classifier")
+START = Path("artifacts/start")
 
 
 def run(params: Params, name: str) -> None:
@@ -39,11 +41,17 @@ def run(params: Params, name: str) -> None:
     judge, classes = classifier.load(CLASSIFIER, device) if model.objective.needs_classifier else (None, [])
     track = Path("artifacts/tracks", model.track)
     train, val = pictures(track, device, classes)
-    digest = recipe(params, model, mixture, device, track)
-    state, resumed = learn(params, name, model, mixture, train, val, judge, work, digest)
+    start = START / name / "weights.safetensors"
+    if model.start and not start.exists():
+        raise FileNotFoundError(f"{start}: not there, and {name} begins from {model.start}; `dvc repro start` fetches it")
+    digest = recipe(params, model, mixture, device, track, [start] if model.start else [])
+    network = models.load(start.parent, device) if model.start else models.initialised(model.network, params.seed)
+    state, resumed = learn(params, name, model, network, mixture, train, val, judge, work, digest)
 
     save_file({key: tensor.contiguous().cpu() for key, tensor in state.best.items()}, out / "weights.safetensors")
-    facts = {"name": name, "track": model.track, "network": model.network.model_dump(mode="json")} | outcome(state, device)
+    facts = {"name": name, "track": model.track, "start": model.start, "network": model.network.model_dump(mode="json")} | outcome(
+        state, device
+    )
     facts["objective"] = model.objective.model_dump(mode="json")
     if model.objective.needs_classifier:
         facts["classes"] = classes  # none: the dataset has no labels, and the denoiser was trained alone
@@ -59,18 +67,19 @@ def learn(
     params: Params,
     name: str,
     model: Recipe,
-    mixture: Sequence[noise.Noise],
+    network: nn.Module,
+    mixture: Sequence[noise.Part],
     train: batches.Pictures,
     val: batches.Pictures,
     judge: classifier.Classifier | None,
     work: Path,
     digest: str,
 ) -> tuple[loop.State, bool]:
-    """Train one network on the device of the pictures, going on from `work` if a run of the same `digest` left it; whether it did."""
+    """Train `network` on the device of the pictures, going on from `work` if a run of the same `digest` left it; whether it did."""
     device, plan = train.targets.device, model.plan(params.train)
-    drawn = batches.Batches(train, mixture, plan.batch, plan.patch, params.seed)
+    drawn = batches.Batches(train, mixture, plan.batch, plan.patch, params.seed, plan.augment)
     held_out = batches.validation(val, mixture, params.seed, params.train.val_pictures)
-    state = loop.begin(models.initialised(model.network, params.seed), device, plan)
+    state = loop.begin(network, device, plan)
     checkpoint = work / "checkpoint.safetensors"
     resumed = checkpoints.restore(state, checkpoint, digest)
     if checkpoint.exists() and not resumed:
@@ -149,7 +158,7 @@ def enhanced(regions: pd.DataFrame, stores: dict[str, torch.Tensor]) -> batches.
 
 
 def recipe(
-    params: Params, model: Recipe, mixture: Sequence[noise.Noise], device: torch.device, track: Path, more: Sequence[Path] = ()
+    params: Params, model: Recipe, mixture: Sequence[noise.Part], device: torch.device, track: Path, more: Sequence[Path] = ()
 ) -> str:
     """Digest of all that a step depends on: entries of params.yaml, the bytes of the folder `track`, the code and that in `more`, torch."""
     parts = [params.machine, params.train, model, model.plan(params.train), *mixture]

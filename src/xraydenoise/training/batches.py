@@ -1,20 +1,24 @@
 """Training batches made on the device: crops gathered from the resident pixel store, noise drawn live. No decoding, no loop over images."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice, pairwise
+from itertools import accumulate, islice, pairwise
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from xraydenoise.data.store import scale
 from xraydenoise.enhancement import Position
-from xraydenoise.noise import Noise, draw_seed
+from xraydenoise.noise import Noise, Part, draw_seed
 from xraydenoise.training import enhanced
+from xraydenoise.training.augment import Augment, brightened
 from xraydenoise.training.objectives import Batch
 
 Pair = tuple[Tensor, Tensor]  # noisy and target, float32 (B, 1, H, W) each
+GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +54,12 @@ class Pictures:
         """The pixels at these places of the store."""
         return scale(self.targets[index])[:, None]
 
-    def noisy(self, image: Tensor, index: Tensor, noise: Callable[[Tensor], Tensor]) -> Tensor:  # (B,), (B, P, Q) -> (B, 1, P, Q)
-        """The input, with noise, at the same places; `image` are the numbers of the pictures that these lie in."""
+    def noisy(
+        self, image: Tensor, index: Tensor, clean: Tensor, noise: Callable[[Tensor], Tensor]
+    ) -> Tensor:  # (B,), (B, P, Q), (B, 1, P, Q) -> (B, 1, P, Q)
+        """The input, with noise, at the same places; `image` are the numbers of the pictures that these lie in, `clean` the targets."""
         if self.enhanced is None:
-            return noise(self.target(index))
+            return noise(clean)
         found = self.enhanced
         plain = scale(found.plain[index + (found.offset - self.offset)[image, None, None]])[:, None]
         linear = found.linear[index][:, None]
@@ -63,10 +69,12 @@ class Pictures:
 class Batches:
     """The batch of each step: random crops, each turned or mirrored into one of the square's eight symmetries, each with one noise.
 
-    An empty mixture adds none.
+    An empty mixture adds none. With `augment`, which is for track noise alone, crops are made unlike their pictures first.
     """
 
-    def __init__(self, pictures: Pictures, mixture: Sequence[Noise], batch: int, patch: int, seed: int) -> None:
+    def __init__(
+        self, pictures: Pictures, mixture: Sequence[Part], batch: int, patch: int, seed: int, augment: Augment | None = None
+    ) -> None:
         """Raises ValueError where there is no picture, or where some are smaller than the patch, naming them."""
         if not pictures.images:
             raise ValueError("no training picture; give train a share in ingest.split (and in enhance.images)")
@@ -74,63 +82,94 @@ class Batches:
         if small := [f"{image} ({height}x{width})" for image, height, width in sizes if min(height, width) < patch]:
             named = ", ".join(small[:5]) + (f" and {len(small) - 5} more" if len(small) > 5 else "")
             raise ValueError(f"train.patch: {patch} px is larger than training pictures {named} (px); use a smaller patch")
-        self.pictures, self.mixture, self.patch, self.seed = pictures, mixture, patch, seed
+        self.pictures, self.mixture, self.patch, self.seed, self.augment = pictures, mixture, patch, seed, augment
         device = pictures.targets.device
         self.generator = torch.Generator(device)
         self.random = torch.empty(4, batch, dtype=torch.int64, device=device)
-        self.axis = torch.arange(patch, device=device)
+        self.all = torch.arange(len(pictures.images), device=device)
+        self.large = self.all[torch.minimum(pictures.height, pictures.width) >= 2 * patch]  # for crops of half the resolution
 
     def __call__(self, step: int) -> Batch:
         """The batch of `step`: of the seed and the step alone, so that a resumed run needs no generator's state."""
         self.generator.manual_seed(draw_seed(self.seed, "crops", str(step)))
         self.random.random_(generator=self.generator)  # (4, B), 0 to 2**63 - 1: their remainders are uniform to 1 in 2**40
-        image = self.random[0] % len(self.pictures.images)
-        index = self.index(image)
-        return Batch(self.noisy(image, index, step), self.pictures.target(index), self.pictures.labels[image], self.generator)
+        half = self.half(step)
+        among = self.large if half else self.all
+        image = among[self.random[0] % len(among)]
+        index = self.index(image, 2 * self.patch if half else self.patch)
+        clean = self.pictures.target(index)
+        if half:
+            clean = F.avg_pool2d(clean, 2)
+        if self.augment is not None:
+            clean = brightened(clean, self.augment, self.generator)
+        return Batch(self.noisy(image, index, clean, step), clean, self.pictures.labels[image], self.generator)
 
-    def index(self, image: Tensor) -> Tensor:
-        """(B, P, P): the place in the flat store of the pixels of one crop of each `image` (B,).
+    def half(self, step: int) -> bool:
+        """Whether the crops of `step` are of half the resolution; told by a hash, since a number from a GPU would have to be waited for."""
+        if self.augment is None or not len(self.large):
+            return False
+        return draw_seed(self.seed, "half", str(step)) < self.augment.half * 2**63
+
+    def index(self, image: Tensor, side: int) -> Tensor:
+        """(B, side, side): the place in the flat store of the pixels of one crop of each `image` (B,).
 
         A crop is a corner and two strides; mirroring starts at the other end and walks back, transposing swaps the strides.
         """
-        width, last = self.pictures.width[image], self.patch - 1
+        width, last = self.pictures.width[image], side - 1
         top = self.random[1] % (self.pictures.height[image] - last)
         left = self.random[2] % (width - last)
         flip, mirror, transpose = ((self.random[3] >> bit) & 1 for bit in (0, 1, 2))
         corner = self.pictures.offset[image] + (top + flip * last) * width + left + mirror * last
         down, right = width * (1 - 2 * flip), 1 - 2 * mirror
         strides = torch.where(transpose.bool(), torch.stack([right, down]), torch.stack([down, right]))[..., None, None]  # (2, B, 1, 1)
-        return corner[:, None, None] + strides[0] * self.axis[:, None] + strides[1] * self.axis
+        axis = torch.arange(side, device=image.device)
+        return corner[:, None, None] + strides[0] * axis[:, None] + strides[1] * axis
 
-    def noisy(self, image: Tensor, index: Tensor, step: int) -> Tensor:
-        """Each noise of the mixture on its share of the crops; crops are in random order, and shares that do not divide take turns."""
-        count, kinds = len(image), len(self.mixture)
-        if not kinds:
-            return self.pictures.noisy(image, index, lambda clean: clean)
-        bounds = [(number * count + step % kinds) // kinds for number in range(kinds + 1)]
-        parts = [slice(start, end) for start, end in pairwise(bounds)]
-        drawn = zip((partial(noise, generator=self.generator) for noise in self.mixture), parts, strict=True)
-        return torch.cat([self.pictures.noisy(image[part], index[part], noise) for noise, part in drawn if part.stop > part.start])
+    def noisy(self, image: Tensor, index: Tensor, clean: Tensor, step: int) -> Tensor:
+        """Each noise of the mixture on its share of the crops, which are in random order."""
+        if not self.mixture:
+            return self.pictures.noisy(image, index, clean, lambda found: found)
+        parts = shared(self.mixture, len(image), step)
+        return torch.cat(
+            [self.pictures.noisy(image[part], index[part], clean[part], partial(noise, generator=self.generator)) for noise, part in parts]
+        )
 
 
-def validation(pictures: Pictures, mixture: Sequence[Noise], seed: int, limit: int) -> list[Pair]:
-    """Whole pictures with noise drawn once: at most `limit`, every picture once before one comes with a second noise of the mixture.
+def shared(mixture: Sequence[Part], count: int, turn: int) -> list[tuple[Noise, slice]]:
+    """Which noise which of `count` crops have; noises that have none are left out.
+
+    The number of crops is less than one from each noise's share. What does not divide takes turns by multiples of the golden ratio, whose
+    fractions fill [0, 1) evenly: over many turns each noise has its share, also where that is less than a crop.
+    """
+    total = sum(part.share for part in mixture)
+    ends = [end / total for end in accumulate(part.share for part in mixture)]
+    offset = turn * GOLDEN % 1
+    bounds = pairwise([0, *(math.ceil(end * count - offset) for end in ends[:-1]), count])
+    return [(part.noise, slice(first, end)) for part, (first, end) in zip(mixture, bounds, strict=True) if first < end]
+
+
+def validation(pictures: Pictures, mixture: Sequence[Part], seed: int, limit: int) -> list[Pair]:
+    """Whole pictures with noise drawn once: at most `limit`, every picture once before one comes a second time. Each noise of the mixture
+    has its share of them.
 
     The noise comes from (seed, image, "validation"), drawn on the CPU, so that it is the same on every device. It is not the stored noise
     of the test conditions: those may change without a model being trained anew.
     """
     if not pictures.images:
         raise ValueError("no val picture to choose the best weights by; give val a share in ingest.split (and in enhance.images)")
-    turns = ((number, turn) for turn in range(len(mixture)) for number in range(len(pictures.images)))
+    turns = list(islice(((number, turn) for turn in range(len(mixture)) for number in range(len(pictures.images))), limit))
+    noises = [noise for noise, part in shared(mixture, len(turns), 0) for _ in range(part.start, part.stop)]
+    spread = sorted(range(len(turns)), key=lambda place: place * GOLDEN % 1)  # so that each noise meets several pictures
     device = pictures.targets.device
-    pairs = []
-    for number, turn in islice(turns, limit):
+    pairs: dict[int, Pair] = {}
+    for place, noise in zip(spread, noises, strict=True):
+        number, turn = turns[place]
         index = pictures.whole(number)
-        noise = mixture[(number + turn) % len(mixture)]
+        target = pictures.target(index)
         generator = torch.Generator().manual_seed(draw_seed(seed, pictures.images[number], f"validation {turn}"))
         drawn = partial(on_cpu, noise, generator)
-        pairs.append((pictures.noisy(torch.tensor([number], device=device), index, drawn), pictures.target(index)))
-    return pairs
+        pairs[place] = pictures.noisy(torch.tensor([number], device=device), index, target, drawn), target
+    return [pairs[place] for place in range(len(turns))]
 
 
 def on_cpu(noise: Noise, generator: torch.Generator, clean: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ def test_the_same_data_give_the_same_bytes(project: Any, chests: phantom.Config)
     Path("artifacts/ingest/left_by_an_earlier_run").touch()
     project.run(chests=chests)
     assert {path: path.read_bytes() for path in Path("artifacts").rglob("*.*")} == first
-    assert len(first) == 8
+    assert len(first) == 9
 
 
 def test_a_refused_file_is_told_counted_and_listed(project: Any, chests: phantom.Config, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,7 @@ ENTRIES = {  # of every kind, with a network that it takes
     "joint": ({"pretrain": 0.5, "task": 0.1}, PIXELWISE),
     "l1": ({}, PIXELWISE),
     "layer_wise": ({"pretrain": 0.5, "masked": 0.25}, {"kind": "stacked_autoencoder", "side": 8, "hidden": [12, 6]}),
+    "log_mse": ({"epsilon": 1e-6}, PIXELWISE),
     "mse": ({}, PIXELWISE),
     "neighbor2neighbor": ({"weight": 2.0}, PIXELWISE),
     "sure": ({"sigma": 0.1}, PIXELWISE),
@@ -90,7 +91,7 @@ def test_what_an_objective_draws_comes_from_the_batches_generator_alone(kind, do
     assert losses[0] == losses[1]
 
 
-@pytest.mark.parametrize("kind", ["mse", "l1", "charbonnier", "bce"])
+@pytest.mark.parametrize("kind", ["mse", "log_mse", "l1", "charbonnier", "bce"])
 def test_a_distance_is_smallest_at_the_target(kind, scaled, row) -> None:
     network, target = scaled(1.0), [0.2, 0.5, 0.9]
     at, near = (OBJECTIVES[kind].loss(network, row(noisy, target), 0.0, None) for noisy in (target, [0.2, 0.52, 0.9]))

@@ -1,0 +1,80 @@
+"""start: read the weights that models begin from, which lie outside the pipeline, into one folder that every later stage depends on."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from xraydenoise import models, weights
+from xraydenoise.data import learnt
+from xraydenoise.data.learnt import Learnt
+from xraydenoise.models import Network
+from xraydenoise.params import STARTS, ModelConfig, Params
+from xraydenoise.registry import fetch
+
+OUT = Path("artifacts/start")
+TOLD = "start.txt"  # what the entry names, or "null"; there are no weights then
+
+
+class Start(NamedTuple):
+    """Weights to begin from."""
+
+    network: Network
+    content: bytes  # safetensors
+    learnt: Learnt | None  # the pictures that they have seen; None where they do not tell
+
+
+def run(params: Params) -> None:
+    """Write artifacts/start/<model>: start.txt, and for a model that begins from weights config.json, weights.safetensors and what they
+    have seen. An alias is looked up now, and again when an entry of `models` changes or by `dvc repro -fs start`."""
+    shutil.rmtree(OUT, ignore_errors=True)
+    for name, model in params.models.items():
+        folder = OUT / name
+        folder.mkdir(parents=True)
+        (folder / TOLD).write_text(f"{model.start or 'null'}\n", encoding="utf-8")
+        if model.start is None:
+            continue
+        found = fitting(name, model, model.start)
+        (folder / "config.json").write_text(json.dumps({"network": found.network.model_dump(mode="json")}) + "\n", encoding="utf-8")
+        (folder / "weights.safetensors").write_bytes(found.content)
+        if found.learnt is not None:
+            (folder / learnt.FILE).write_bytes(found.learnt.content())
+        told = "it does not tell from which pictures" if found.learnt is None else f"from {len(found.learnt.images)} pictures"
+        print(f"start: {name} begins from {model.start}, which learnt {told}")
+
+
+def check(params: Params) -> None:
+    """Raise ValueError or OSError where weights to begin from are not there, or not of the entry's shape.
+
+    A registered model that the stage has fetched already is not looked for again: a clone may have it from DVC's cache alone.
+    """
+    for name, model in params.models.items():
+        told = OUT / name / TOLD
+        fetched = told.exists() and told.read_text(encoding="utf-8").strip() == model.start
+        if model.start is not None and not (fetched and registered(model.start)):
+            fitting(name, model, model.start)
+
+
+def registered(start: str) -> bool:
+    """Whether it names a registered model."""
+    return start not in weights.PACKAGED and not start.startswith(f"{STARTS}/")
+
+
+def fitting(name: str, model: ModelConfig, start: str) -> Start:
+    """The weights that `start` names. Raises ValueError or OSError where they are not there, damaged, or of another shape than `model`."""
+    found = read(start)
+    if found.network != model.network:
+        theirs = ", ".join(f"{key} {value}" for key, value in found.network.model_dump(mode="json").items())
+        raise ValueError(f"models.{name}.start: {start} is a network with {theirs}; give `network` these values, or begin anew (null)")
+    return found
+
+
+def read(start: str) -> Start:
+    """The weights that `start` names, whatever their shape."""
+    if start in weights.PACKAGED:
+        return Start(weights.PACKAGED[start].network, weights.content(start), weights.learnt())
+    source = fetch.fetch(start) if registered(start) else Path(start)
+    models.load(source, torch.device("cpu"))  # refuses weights that are damaged or of another shape
+    return Start(models.described(source), (source / "weights.safetensors").read_bytes(), learnt.load(source))

@@ -1,0 +1,129 @@
+"""A registered model by its address: fetched whole and once, or refused with what there is."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xraydenoise import load_denoiser
+from xraydenoise.__main__ import main
+from xraydenoise.data import learnt
+from xraydenoise.registry import fetch, runs, store
+
+NAME = "xraydenoise"
+
+
+@pytest.fixture
+def registered(project):
+    """A project with one version, the champion, that MLflow alone still has."""
+    with store.opened("x") as opened:
+        project.register(opened)
+    (kept := Path("kept")).mkdir()
+    return Path("artifacts/train/dncnn").rename(kept / "dncnn")
+
+
+@pytest.mark.parametrize("uri", ["models:/xraydenoise@champion", "models:/xraydenoise/1"])
+def test_an_alias_and_a_version_give_the_trained_folder_and_what_it_learnt_from(registered, uri):
+    folder = fetch.fetch(uri)
+    assert runs.identity(folder) == runs.identity(registered)
+    assert json.loads((folder / "config.json").read_text())["steps"] == 30
+    found = learnt.load(folder)
+    assert found is not None
+    assert found.images == ("a" * 16, "b" * 16)
+    shutil.rmtree("mlruns/artifacts/models")
+    assert fetch.fetch(uri) == folder  # fetched once
+
+
+def test_a_registered_model_denoises_as_its_folder_does_and_is_called_by_its_address(registered):
+    pixels = np.random.default_rng(0).integers(0, 4096, (20, 30)).astype(np.uint16)
+    named = load_denoiser("models:/xraydenoise@champion", device="cpu")
+    folder = load_denoiser(registered, device="cpu")
+    assert named(pixels).tobytes() == folder(pixels).tobytes()
+    assert (named.name, named.settings) == ("models:/xraydenoise@champion", folder.settings)
+
+
+def test_the_command_takes_the_address_too(registered, capsys):
+    np.save("picture.npy", np.random.default_rng(0).random((20, 30)))
+    assert main(["denoise", "picture.npy", "--output", "out", "--model", "models:/xraydenoise@champion"]) == 0
+    assert Path("out/picture.npy").exists()
+    assert main(["denoise", "picture.npy", "--output", "out2", "--model", "models:/xraydenoise@challenger"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: models:/xraydenoise@challenger: xraydenoise in sqlite:///mlruns/mlflow.db has no alias challenger; found champion"
+    )
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("models:/other@champion", r"sqlite:///mlruns/mlflow.db has no registered model other; found xraydenoise$"),
+        ("models:/xraydenoise/7", r"has no version 7; found 1$"),
+        ("models:/xraydenoise", "is no address of a registered model; expected models:/NAME@ALIAS or models:/NAME/VERSION"),
+        ("models:/xraydenoise/latest", "is no address of a registered model"),
+    ],
+)
+def test_what_is_not_registered_is_refused_with_what_is(registered, uri, said):
+    with pytest.raises(ValueError, match=said):
+        fetch.fetch(uri)
+
+
+def test_where_there_is_no_store_nothing_is_made_and_the_way_out_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(FileNotFoundError, match=r"mlruns/mlflow.db: not there; go to .* or set MLFLOW_TRACKING_URI"):
+        fetch.fetch("models:/xraydenoise@champion")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(RuntimeError, match=r"MLflow at http://127.0.0.1:9: no answer"):
+        fetch.fetch("models:/xraydenoise@champion")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_version_that_somebody_made_by_hand_is_refused(registered):
+    with store.opened("x") as opened:
+        source = opened.client.get_model_version(NAME, "1").source
+        opened.client.create_model_version(NAME, source)
+    with pytest.raises(ValueError, match=r"version 2 lacks the tags model, track, xraydenoise.digest, so this project did not register it"):
+        fetch.fetch("models:/xraydenoise/2")
+
+
+@pytest.mark.parametrize(("harm", "said"), [("deleted", "are gone"), ("changed", "are not those that were registered")])
+def test_files_that_are_gone_or_changed_are_refused(registered, harm, said):
+    (weights,) = Path("mlruns/artifacts/models").rglob("weights.safetensors")
+    if harm == "deleted":
+        shutil.rmtree(weights.parents[2])
+    else:
+        weights.write_bytes(b"other weights")
+    with pytest.raises(RuntimeError, match=f"^models:/xraydenoise/1: its files {said}.*give its alias to another version"):
+        fetch.fetch("models:/xraydenoise@champion")
+    assert not list(fetch.KEPT.iterdir())
+
+
+def test_a_version_that_does_not_tell_what_it_learnt_from_is_fetched_without(registered):
+    with store.opened("x") as opened:
+        opened.client.delete_model_version_tag(NAME, "1", fetch.LEARNT)
+    assert learnt.load(fetch.fetch("models:/xraydenoise/1")) is None
+
+
+def test_a_list_of_pictures_that_somebody_changed_is_not_believed(registered):
+    (path,) = Path("mlruns/artifacts/models").rglob(fetch.LEARNT)
+    path.write_text("c\n")
+    with pytest.raises(RuntimeError, match="its files are not those that were registered"):
+        fetch.fetch("models:/xraydenoise/1")
+
+
+def test_without_the_extra_pipeline_the_way_out_is_one_line(tmp_path):
+    program = """
+import sys
+sys.modules |= dict.fromkeys(["mlflow", "requests"])
+from xraydenoise.__main__ import main
+sys.exit(main(["denoise", "a.npy", "--output", "out", "--model", "models:/xraydenoise@champion"]))
+"""
+    np.save(tmp_path / "a.npy", np.eye(8))
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: model: 'models:/xraydenoise@champion' is MLflow's: the package ")
+    assert line.endswith("pip install 'xraydenoise[pipeline]'")
