@@ -108,6 +108,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="auto|bf16|fp32",
         help="bf16 takes half the time and costs .03 dB (auto: where the hardware has it)",
     )
+    denoise.add_argument(
+        "--compare", action="store_true", help="beside each result a PNG: before, after and what was taken away, on one scale (first frame)"
+    )
+    denoise.add_argument(
+        "--page", type=Path, metavar="FILE.html", help="one page to look at before and after of the first 50, which needs no network"
+    )
+    denoise.add_argument("--compress", action="store_true", help="DICOM results as JPEG-LS without loss; changes nothing of other files")
     denoise.add_argument("--overwrite", action="store_true", help="replace results that are there already")
     export = commands.add_parser("export", help="a trained network as an ONNX file, which runs without torch", add_help=False)
     export.add_argument("-h", "--help", nargs=0, action=_Help, help="show this help message and exit")
@@ -165,15 +172,22 @@ def _stage(chosen: argparse.Namespace) -> None:
 
 
 def _denoise(chosen: argparse.Namespace) -> int:
-    from xraydenoise import denoise, files
+    from xraydenoise import files
+    from xraydenoise.denoise import load_denoiser
+    from xraydenoise.files.page import Page
     from xraydenoise.files.plan import plan
 
-    jobs, others = plan(chosen.input, chosen.output, chosen.overwrite)
-    outcome = files.run(jobs, denoise.load_denoiser(chosen.model, chosen.device, chosen.precision, chosen.strength))
+    jobs, others = plan(chosen.input, chosen.output, chosen.overwrite, chosen.compare, chosen.page)
+    denoise = load_denoiser(chosen.model, chosen.device, chosen.precision, chosen.strength)
+    page = Page(len(jobs)) if chosen.page else None
+    outcome = files.run(jobs, denoise, chosen.compress, page)
+    if page:
+        files.write(chosen.page, page.html(files.formats.software(denoise).description).encode())
     pace = f" ({outcome.seconds / outcome.done:.2f} s each)" if outcome.done else ""
     told = [f"{outcome.done} of {len(jobs)} files denoised in {outcome.seconds:.1f} s{pace}, into {chosen.output}"]
     told += [f"{outcome.failed} failed"] if outcome.failed else []
     told += [f"{others + outcome.empty} that hold no picture passed over"] if others + outcome.empty else []
+    told += [f"page in {chosen.page}"] if page else []
     print("; ".join(told))
     return 2 if outcome.failed else 0
 
