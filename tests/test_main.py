@@ -36,7 +36,7 @@ def test_a_wrong_value_is_one_line_on_stderr_and_an_exit_code(project, capsys):
 
 def test_a_name_that_params_does_not_have_is_refused_with_those_it_has(project, capsys):
     assert main(["train", "resnet"]) == 1
-    assert "'resnet' is not in `models` of params.yaml; found dncnn" in capsys.readouterr().err
+    assert "'resnet' is not in `models` of params.yaml; found best, fast" in capsys.readouterr().err
 
 
 def test_the_pages_of_mlflow_before_a_run_say_what_to_type(project, capsys):

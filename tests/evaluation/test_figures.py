@@ -42,7 +42,7 @@ def test_gains_are_drawn_with_and_without_methods_to_compare(
 ) -> None:
     scores = make_scores()
     ranked = ranking.rank(
-        scores[(scores["track"] == "noise") & scores["method"].isin(methods)], CompareConfig(resamples=100, confidence=0.9), 0
+        scores[(scores["track"] == "noise") & scores["method"].isin(methods)], CompareConfig(resamples=100, confidence=0.9), 0, {}
     )
     figures.gains(ranked[ranked["split"] == "test"], "Track noise", tmp_path / "gain.png")
     assert cv2.imread(str(tmp_path / "gain.png")) is not None
