@@ -4,7 +4,8 @@ Cases: the chest CR, lower leg and mammograms of the sample profile at several s
 metal implant, in a narrow range and as 8 bit, and the first two pictures of each FOLDER (../shared/radiographs/chest_nih). Each is
 denoised as it is: root mean square and largest change in percent of full scale; and under clipped Gaussian noise: PSNR before and after.
 Where a result is not of the type and shape of its picture, not finite, or changes a drawn flat area, the run fails and says so.
---sheet draws a square of each case at its own resolution: before, noisy, after, and the change of the clean picture 20 times enlarged.
+--sheet draws a square of each case at its own resolution, where the picture without added noise is changed most: before, noisy, after, and
+that change 20 times enlarged.
 Run: OMP_NUM_THREADS=1 python bench/stability.py ../shared/radiographs/chest_nih
 """
 
@@ -101,16 +102,16 @@ def change(one: Case, after: np.ndarray) -> np.ndarray:
 
 
 def row_of_sheet(one: Case, seen: np.ndarray, after: np.ndarray, changed: np.ndarray) -> np.ndarray:
-    """Squares of SIDE px out of the upper middle: before, noisy, after, and the change of the clean picture."""
-    height, width = one.pixels.shape
-    top, left = max(height // 3 - SIDE // 2, 0), max(width // 2 - SIDE // 2, 0)
-    low, high = (float(value) for value in np.percentile(one.pixels[top : top + SIDE, left : left + SIDE], (0, 100)))
+    """Squares of SIDE px around the place where `changed` is largest: before, noisy, after, and `changed`."""
+    middle = np.unravel_index(cv2.blur(np.abs(changed), (9, 9)).argmax(), changed.shape)
+    top, left = (int(min(max(place - SIDE // 2, 0), max(side - SIDE, 0))) for place, side in zip(middle, changed.shape, strict=True))
+    low, high = (float(value) for value in np.percentile(one.pixels[top : top + SIDE, left : left + SIDE], (0.1, 99.9)))
     squares = [(each - low) / max(high - low, 1) for each in (one.pixels.astype(np.float64), seen, after)] + [0.5 + ENLARGED * changed]
     sheet = np.zeros((SIDE + 14, 4 * (SIDE + 2)), np.uint8)
     for place, square in enumerate(squares):
         cut = np.rint(255 * square[top : top + SIDE, left : left + SIDE].clip(0, 1)).astype(np.uint8)
         sheet[14 : 14 + cut.shape[0], place * (SIDE + 2) :][:, : cut.shape[1]] = cut
-    return cv2.putText(sheet, f"{one.name} {width} x {height}", (2, 11), cv2.FONT_HERSHEY_SIMPLEX, 0.4, 255, 1, cv2.LINE_AA)
+    return cv2.putText(sheet, f"{one.name}", (2, 11), cv2.FONT_HERSHEY_SIMPLEX, 0.4, 255, 1, cv2.LINE_AA)
 
 
 def stable(denoise: Denoiser, folders: list[Path], sheet: Path | None) -> None:
