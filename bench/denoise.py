@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from xraydenoise import load_denoiser
-from xraydenoise.denoise import Precision
 from xraydenoise.device import bf16_supported
+from xraydenoise.inference import Precision
 
 ROUNDS = 9
 

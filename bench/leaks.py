@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from xraydenoise.data import duplicates, prepare
+from xraydenoise.data.config import DecodeConfig
 from xraydenoise.data.decode import decode
 from xraydenoise.data.depth import FULL_SCALE
 from xraydenoise.data.sources import phantom
@@ -69,7 +70,7 @@ def plant(path: Path, kind: str, number: int, folder: Path) -> Path:
 
 def measure(originals: list[Path], copies: list[tuple[Path, int, str]], size: int) -> dict[str, object]:
     """What is found at one working size; `copies` are (path, place of its original, kind)."""
-    config = prepare.DecodeConfig(size=size, max_megapixels=MEGAPIXELS, voi=False)
+    config = DecodeConfig(size=size, max_megapixels=MEGAPIXELS, voi=False)
     paths = originals + [path for path, _, _ in copies]
     pictures = [prepare.prepare(path, config) for path in progress(paths, f"{size} px", total=len(paths))]
     names, signatures = [picture.image for picture in pictures], np.stack([picture.signature for picture in pictures])

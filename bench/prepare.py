@@ -20,7 +20,8 @@ from PIL import Image
 from skimage import img_as_float, img_as_uint
 from skimage.transform import resize
 
-from xraydenoise.data.prepare import DecodeConfig, prepare
+from xraydenoise.data.config import DecodeConfig
+from xraydenoise.data.prepare import prepare
 from xraydenoise.data.sources import phantom
 
 CONFIG = DecodeConfig(size=512, max_megapixels=64, voi=False)

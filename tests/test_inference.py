@@ -84,6 +84,16 @@ def test_borders_of_one_value_stay_as_they_are(denoise: Denoiser) -> None:
     assert (denoised != pixels)[:-12, 20:].mean() > 0.8
 
 
+@pytest.mark.parametrize("border", [0, 65535])
+def test_beside_a_border_far_outside_the_range_of_the_picture_the_noise_still_goes(denoise: Denoiser, border: int) -> None:
+    """Anatomy between .6 and .7 of full scale within a collimator's black or white, which a linear scale would put far outside [0, 1]."""
+    framed, truth = (np.full((192, 176), border, np.uint16) for _ in range(2))
+    within = np.s_[48:144, 48:128]
+    framed[within], truth[within] = (np.rint((0.6 + 0.1 * one) * 65535) for one in (noisy(), clean()))
+    inside = gain(*(one.astype(float) / 65535 for one in (denoise(framed)[within], framed[within], truth[within])))
+    assert inside > 10  # 18 without the border, whose edge it shares
+
+
 @pytest.mark.parametrize("value", [0, 7, 255])
 def test_a_picture_of_one_value_comes_back(denoise: Denoiser, value: int) -> None:
     pixels = np.full((20, 30), value, np.uint8)

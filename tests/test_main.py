@@ -21,7 +21,7 @@ def project(tmp_path, monkeypatch):
 
 def test_help_lists_every_command():
     shown = subprocess.run([sys.executable, "-m", "xraydenoise", "--help"], capture_output=True, text=True, check=True).stdout
-    for command in (*STAGES, "check", "denoise", "models", "profile", "rollback", "ui", "verdict"):
+    for command in (*STAGES, "check", "denoise", "export", "models", "profile", "rollback", "ui", "verdict"):
         assert re.search(rf"\n    {command}\s+\w", shown), command  # argparse puts the longest one's text on a line of its own
 
 

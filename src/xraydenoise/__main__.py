@@ -1,4 +1,4 @@
-"""The command line: dvc.yaml calls its stages, people call denoise, check, models, profile, rollback, ui and verdict."""
+"""The command line: dvc.yaml calls its stages, people call denoise, check, export, models, profile, rollback, ui and verdict."""
 
 import argparse
 import contextlib
@@ -58,6 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(profiles.switch(chosen.name, force=chosen.force))
         elif chosen.command == "denoise":
             return _denoise(chosen)
+        elif chosen.command == "export":
+            _export(chosen)
         elif chosen.command == "models":
             _models()
         elif chosen.command == "ui":
@@ -71,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if chosen.command == "denoise" or os.environ.get("XRAYDENOISE_TRACEBACK"):
             raise
-        print(f"error: {chosen.command}: {lacking(error)}", file=sys.stderr)
+        print(f"error: {chosen.command}: {lacking(error, chosen.command)}", file=sys.stderr)
         return 1
     except (ValueError, OSError, RuntimeError) as error:
         if os.environ.get("XRAYDENOISE_TRACEBACK"):
@@ -106,7 +108,20 @@ def _parser() -> argparse.ArgumentParser:
         metavar="auto|bf16|fp32",
         help="bf16 takes half the time and costs .03 dB (auto: where the hardware has it)",
     )
+    denoise.add_argument(
+        "--compare", action="store_true", help="beside each result a PNG: before, after and what was taken away, on one scale (first frame)"
+    )
+    denoise.add_argument(
+        "--page", type=Path, metavar="FILE.html", help="one page to look at before and after of the first 50, which needs no network"
+    )
+    denoise.add_argument("--compress", action="store_true", help="DICOM results as JPEG-LS without loss; changes nothing of other files")
     denoise.add_argument("--overwrite", action="store_true", help="replace results that are there already")
+    export = commands.add_parser("export", help="a trained network as an ONNX file, which runs without torch", add_help=False)
+    export.add_argument("-h", "--help", nargs=0, action=_Help, help="show this help message and exit")
+    export.add_argument("model", metavar="MODEL", help=f"{MODEL}, as for denoise")
+    export.add_argument("--format", required=True, choices=["onnx"])
+    export.add_argument("--output", required=True, type=Path, metavar="FILE.onnx")
+    export.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
     profile = commands.add_parser("profile", help="put another profile into params.yaml")
     profile.add_argument("name", help="a file in profiles/, without its .yaml")
     profile.add_argument("--force", action="store_true", help="overwrite a params.yaml that you have edited")
@@ -132,7 +147,7 @@ class _Help(argparse.Action):
             from xraydenoise.registry import presence
 
             if found := presence.champions():
-                parser.epilog = f"Champions of this project: {', '.join(f'--model {address}' for address in found)}"
+                parser.epilog = f"Champions of this project: {', '.join(found)}"
         parser.print_help()
         parser.exit()
 
@@ -157,17 +172,31 @@ def _stage(chosen: argparse.Namespace) -> None:
 
 
 def _denoise(chosen: argparse.Namespace) -> int:
-    from xraydenoise import denoise, files
+    from xraydenoise import files
+    from xraydenoise.denoise import load_denoiser
+    from xraydenoise.files.page import Page
     from xraydenoise.files.plan import plan
 
-    jobs, others = plan(chosen.input, chosen.output, chosen.overwrite)
-    outcome = files.run(jobs, denoise.load_denoiser(chosen.model, chosen.device, chosen.precision, chosen.strength))
+    jobs, others = plan(chosen.input, chosen.output, chosen.overwrite, chosen.compare, chosen.page)
+    denoise = load_denoiser(chosen.model, chosen.device, chosen.precision, chosen.strength)
+    page = Page(len(jobs)) if chosen.page else None
+    outcome = files.run(jobs, denoise, chosen.compress, page)
+    if page:
+        files.write(chosen.page, page.html(files.formats.software(denoise).description).encode())
     pace = f" ({outcome.seconds / outcome.done:.2f} s each)" if outcome.done else ""
     told = [f"{outcome.done} of {len(jobs)} files denoised in {outcome.seconds:.1f} s{pace}, into {chosen.output}"]
     told += [f"{outcome.failed} failed"] if outcome.failed else []
     told += [f"{others + outcome.empty} that hold no picture passed over"] if others + outcome.empty else []
+    told += [f"page in {chosen.page}"] if page else []
     print("; ".join(told))
     return 2 if outcome.failed else 0
+
+
+def _export(chosen: argparse.Namespace) -> None:
+    from xraydenoise import export
+
+    export.onnx(chosen.model, chosen.output, chosen.overwrite)
+    print(f"{chosen.output}: {chosen.output.stat().st_size / 1e6:.1f} MB; its metadata tell how it is called")
 
 
 def _models() -> None:

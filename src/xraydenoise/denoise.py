@@ -53,4 +53,6 @@ def _fetched(uri: str) -> Path:
 
         return fetch(uri)
     except ModuleNotFoundError as error:
-        raise ValueError(f"model: {uri!r} is MLflow's: {lacking(error)}") from error
+        windows = "the part of this package that reads it needs Linux or macOS; give the folder of the trained network instead"
+        told = windows if error.name == "fcntl" else lacking(error)
+        raise ValueError(f"model: {uri!r} is MLflow's: {told}") from error

@@ -72,6 +72,7 @@ class Denoiser:
         if low == high:
             return np.zeros(values.shape, np.float32)
         shown = ((values - low) / (high - low)).clip(-BEYOND, 1 + BEYOND).astype(np.float32)
+        shown[still] = shown[still].clip(0, 1)  # a border far below the anatomy: the network knows none, and would err beside it
         noise: np.ndarray = (shown - tiled(self._run, shown)) * np.float32((high - low) * self.strength)
         noise[still] = 0
         return noise

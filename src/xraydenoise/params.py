@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from xraydenoise import kinds, labelling, protocols, weights
 from xraydenoise.data import sources
-from xraydenoise.data.prepare import IngestConfig
+from xraydenoise.data.config import IngestConfig
 from xraydenoise.denoise import REGISTERED
 from xraydenoise.enhancement import EnhanceConfig
 from xraydenoise.evaluation.baselines import BaselineConfig

@@ -8,17 +8,18 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from xraydenoise.data import prepare
+from xraydenoise.data.config import MIN_SIDE, DecodeConfig, IngestConfig
 from xraydenoise.data.picture import Refused
 
 SPLIT = {"train": 0.6, "val": 0.2, "test": 0.2}
 
 
-def config(size: int) -> prepare.DecodeConfig:
-    return prepare.DecodeConfig(size=size, max_megapixels=1, voi=False)
+def config(size: int) -> DecodeConfig:
+    return DecodeConfig(size=size, max_megapixels=1, voi=False)
 
 
 @settings(max_examples=30, deadline=None)
-@given(height=st.integers(1, 90), width=st.integers(1, 90), size=st.integers(prepare.MIN_SIDE, 64), level=st.integers(0, 65535))
+@given(height=st.integers(1, 90), width=st.integers(1, 90), size=st.integers(MIN_SIDE, 64), level=st.integers(0, 65535))
 def test_scaling_keeps_the_shape_within_a_pixel_and_a_flat_picture_flat(height: int, width: int, size: int, level: int) -> None:
     scaled = prepare.scale(np.full((height, width), level, np.uint16), size)
     factor = min(1, size / max(height, width))
@@ -89,6 +90,6 @@ def test_results_come_in_the_order_of_the_files_with_refusals_among_them(tmp_pat
 )
 def test_a_wrong_entry_is_refused(entries: dict, fault: str) -> None:
     good = {"size": 64, "max_megapixels": 64, "voi": False, "max_bad": 0.5, "split": SPLIT}
-    prepare.IngestConfig.model_validate(good)
+    IngestConfig.model_validate(good)
     with pytest.raises(ValidationError, match=fault):
-        prepare.IngestConfig.model_validate({**good, **entries})
+        IngestConfig.model_validate({**good, **entries})

@@ -13,7 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 FILES = ["dvc.yaml", "data.dvc", ".dvcignore", ".gitignore", "pyproject.toml", "params.yaml"]
-FOLDERS = ["src", "pipeline", "inbox", "profiles"]
+FOLDERS = ["src", "pipeline", "inbox", "profiles", "starts"]
 
 
 class Project:
@@ -59,7 +59,7 @@ class Project:
 
 
 def small_params() -> dict[str, object]:
-    """Eight phantom patients, two models, one label a split: every stage, in seconds."""
+    """Eight phantom patients, two models and packaged weights as they are, one label a split: every stage, in seconds."""
     content = yaml.safe_load((ROOT / "profiles" / "sample.yaml").read_text())
     phantom = {"kind": "phantom", "path": "src/xraydenoise/data/sources/phantom"}
     content["datasets"] = {
@@ -70,7 +70,8 @@ def small_params() -> dict[str, object]:
     content["enhance"] = {"presets": [0, 7], "noise": "before", "images": {"train": 1, "val": 1, "test": 1}, "region": 32}
     content["label"] |= {"tile": 64, "overlap": 32}
     content["train"] |= {"batch": 4, "patch": 32, "warmup": 2, "validate_every": 10, "checkpoint_every": 0.01}
-    content["models"] = {name: content["models"][name] | {"steps": 20} for name in ("dncnn", "dncnn_enhanced")}
+    content["models"] = {name: content["models"][name] for name in ("fast", "dncnn", "dncnn_enhanced")}
+    content["models"]["dncnn"]["steps"] = content["models"]["dncnn_enhanced"]["steps"] = 20
     content["classifier"] |= {"channels": 2, "steps": 5}
     content["protocols"] = {name: content["protocols"][name] | {"steps": 10} for name in ("c_dncnn",)}
     content["baselines"] = {name: content["baselines"][name] for name in ("noisy", "median", "total_variation")}

@@ -23,7 +23,7 @@ def test_every_stage_leaves_what_the_readme_names(reproduced):
     ):
         assert (reproduced.root / name).stat().st_size > 0
     metrics = json.loads((reproduced.root / "artifacts/metrics.json").read_text())
-    assert set(metrics["noise"]) == {"dncnn", "noisy", "median", "total_variation"}
+    assert set(metrics["noise"]) == {"fast", "dncnn", "noisy", "median", "total_variation"}
     assert set(metrics["enhanced"]) == {"dncnn_enhanced", "noisy", "median", "total_variation"}
 
 
@@ -33,7 +33,7 @@ def test_a_second_repro_runs_nothing(project):
 
 def test_one_changed_model_reruns_its_own_stages_and_what_compares_them(project):
     project.params({"models.dncnn.steps": 21})
-    assert project.repro() == {"train@dncnn", "evaluate@dncnn", "compare", "register"}
+    assert project.repro() == {"start", "train@dncnn", "evaluate@dncnn", "compare", "register"}
 
 
 def test_changed_noise_settings_download_and_label_nothing_again(project):
@@ -50,7 +50,15 @@ def test_a_new_model_is_one_file_and_one_entry_and_runs_nothing_else(project):
     )
     entry = yaml.safe_load((project.root / "profiles/sample.yaml").read_text())["models"]["autoencoder"]
     project.params({"models.mirror": entry | {"steps": 10, "network": entry["network"] | {"kind": "mirror"}}})
-    assert project.repro() == {"train@mirror", "evaluate@mirror", "compare", "register"}
+    assert project.repro() == {"start", "train@mirror", "evaluate@mirror", "compare", "register"}
+
+
+def test_a_model_goes_on_from_the_registered_one_and_runs_nothing_else(project):
+    alias = json.loads((project.root / "mlruns/registered.json").read_text())["alias"]
+    entry = yaml.safe_load((project.root / "params.yaml").read_text())["models"]["fast"]
+    project.params({"models.further": entry | {"start": f"models:/xraydenoise@{alias}", "steps": 3}})
+    assert project.repro() == {"start", "train@further", "evaluate@further", "compare", "register"}
+    assert json.loads((project.root / "artifacts/train/further/config.json").read_text())["start"] == f"models:/xraydenoise@{alias}"
 
 
 def test_lost_outputs_come_back_from_the_cache_and_mlflow_is_filled_again(project):

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from xraydenoise.data.picture import Refused
-from xraydenoise.denoise import Denoiser
 from xraydenoise.files import formats
+from xraydenoise.inference import Denoiser
 
 RADIOGRAPH = Path(data_store.__file__).parent / "data" / "RG3_UNCR.dcm"  # lower leg, 10 bit, of pydicom-data
 

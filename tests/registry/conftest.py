@@ -44,7 +44,7 @@ class Project:
 
     @staticmethod
     def method(name: str, learns: bool = True, **params: Any) -> Method:
-        return Method(name, "noise", learns, {"seed": 7, "model": {"steps": 30, "network": NETWORK}, **params})
+        return Method(name, "noise", learns, {"seed": 7, "model": {"start": None, "steps": 30, "network": NETWORK}, **params})
 
     @staticmethod
     def curve(rows: int) -> str:

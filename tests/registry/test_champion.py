@@ -18,7 +18,12 @@ from xraydenoise.registry.versions import DESCRIPTION
 
 NAME = "xraydenoise"
 LOAD = """
+import importlib.util, sys
+from pathlib import Path
 import mlflow, numpy as np
+sys.path[:] = [place for place in sys.path if not Path(place, "xraydenoise").exists()]
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in str(finder)]
+assert importlib.util.find_spec("xraydenoise") is None  # this package is not installed here
 mlflow.set_tracking_uri("sqlite:///mlruns/mlflow.db")
 model = mlflow.pyfunc.load_model("models:/xraydenoise@champion")
 float64 = np.random.default_rng(0).random((3, 37, 21))
@@ -38,6 +43,7 @@ for what, wrong in refused.items():
         raise AssertionError(what)
 import xraydenoise.models
 print(xraydenoise.models.__file__)
+assert not list(Path(xraydenoise.__file__).parent.rglob("*.safetensors"))  # only its own weights travel
 """
 
 
@@ -49,7 +55,7 @@ def versions(opened: store.Store) -> list[str]:
     return [str(version.version) for version in opened.client.search_model_versions(f"name = '{NAME}'")]
 
 
-def test_the_champion_loads_in_a_fresh_process_with_its_own_code_also_after_the_project_was_moved(project, monkeypatch):
+def test_the_champion_loads_where_this_package_is_not_installed_also_after_the_project_was_moved(project, monkeypatch):
     with store.opened("x") as opened:
         project.register(opened)
     moved = project.root.rename(project.root.with_name("moved"))

@@ -1,6 +1,7 @@
 """A registered model by its address: fetched whole and once, or refused with what there is."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,20 @@ def test_the_command_takes_the_address_too(registered, capsys):
     assert capsys.readouterr().err.splitlines()[-1] == (
         "error: models:/xraydenoise@challenger: xraydenoise in sqlite:///mlruns/mlflow.db has no alias challenger; found champion"
     )
+
+
+@pytest.mark.parametrize("command", ["denoise", "export"])
+def test_the_help_says_how_to_name_the_champion_where_there_is_one(project, capsys, command):
+    def told() -> str:
+        with pytest.raises(SystemExit) as ended:
+            main([command, "--help"])
+        assert ended.value.code == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    assert "Champions of this project" not in told()
+    with store.opened("x") as opened:
+        project.register(opened)
+    assert told().endswith("Champions of this project: models:/xraydenoise@champion")
 
 
 @pytest.mark.parametrize(
@@ -114,16 +129,22 @@ def test_a_list_of_pictures_that_somebody_changed_is_not_believed(registered):
         fetch.fetch("models:/xraydenoise/1")
 
 
-def test_without_the_extra_pipeline_the_way_out_is_one_line(tmp_path):
-    program = """
+@pytest.mark.parametrize(
+    ("hidden", "said"),
+    [
+        ("mlflow", "the package mlflow is not installed; .*: pip install 'xraydenoise\\[pipeline\\]'"),
+        ("requests", "the package requests is not installed; .*: pip install 'xraydenoise\\[pipeline\\]'"),
+        ("fcntl", "the part of this package that reads it needs Linux or macOS; give the folder of the trained network instead"),
+    ],
+)
+def test_where_the_pipeline_cannot_be_imported_the_way_out_is_one_line(registered, hidden, said):
+    program = f"""
 import sys
-sys.modules |= dict.fromkeys(["mlflow", "requests"])
+sys.modules[{hidden!r}] = None
 from xraydenoise.__main__ import main
 sys.exit(main(["denoise", "a.npy", "--output", "out", "--model", "models:/xraydenoise@champion"]))
 """
-    np.save(tmp_path / "a.npy", np.eye(8))
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    np.save("a.npy", np.eye(8))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: model: 'models:/xraydenoise@champion' is MLflow's: the package ")
-    assert line.endswith("pip install 'xraydenoise[pipeline]'")
+    assert re.fullmatch(f"error: model: 'models:/xraydenoise@champion' is MLflow's: {said}\n", done.stderr)

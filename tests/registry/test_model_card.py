@@ -1,6 +1,7 @@
 """The model card says what a clinic has to know, from what the pipeline found."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -32,6 +33,18 @@ def test_the_card_has_data_licences_recipe_scores_with_intervals_audits_limits_a
     assert "models:/denoiser@champion" in text
     assert "`models:/denoiser@champion` denoises plain radiographs and is compared with the champion of that track alone" in text
     assert "By default\n(`gate.tracks: [noise]`) only the best model of track `noise` may become champion" in text
+
+
+def test_the_card_tells_which_weights_it_begins_from_and_whether_anything_here_taught_it(project):
+    method = project.methods[0]
+    for start, steps, said in (
+        (None, 30, "`c0ffee`. It learnt from the training patients"),
+        ("best", 30, "weights `best`, which learnt from 440 chest X-rays of NIH ChestX-ray14 (NIH Clinical Center; "),
+        ("best", 0, "xraydenoise/weights/best.md), and is scored on test as it is: nothing here taught it."),
+        ("models:/a@b", 30, "It begins from the weights `models:/a@b`. It learnt from the training patients"),
+    ):
+        project.methods = [replace(method, params={**method.params, "model": {"start": start, "steps": steps, "network": {}}})]
+        assert said in card(project)
 
 
 def test_intervals_of_many_patients_are_by_patient(project):

@@ -109,6 +109,7 @@ def test_a_project_is_mirrored_registered_loaded_and_rolled_back_on_a_server(pro
         import mlflow  # here: the store is to import it first, which silences it
 
         assert mlflow.pyfunc.load_model(f"models:/{NAME}@champion").predict(np.zeros((5, 7), np.uint8)).shape == (5, 7)
+    assert runs.identity(fetch.fetch(f"models:/{NAME}@champion")) == first
     assert not store.DATABASE.with_name("artifacts").exists()
 
 

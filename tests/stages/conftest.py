@@ -216,9 +216,9 @@ def describe(root: Path) -> None:
 
 
 def small_params(**sections: object) -> params.Params:
-    """The profile `sample`, less all but the first model of each track, for the CPU; keywords replace whole sections."""
+    """The profile `sample`, less all but the first model of each track that begins anew, for the CPU; keywords replace whole sections."""
     whole = params.load(SAMPLE)
-    first = {model.track: name for name, model in reversed(whole.models.items())}
+    first = {model.track: name for name, model in reversed(whole.models.items()) if model.start is None}
     machine = whole.machine.model_copy(update={"device": "cpu", "threads": 1})  # two would wait on each other on a busy machine
     learners = {name: whole.models[name] for name in first.values()}
     disc = {"radius": 4.0, "contrast": 0.05, "blur": 1.0}

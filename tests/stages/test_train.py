@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 from pydantic import TypeAdapter
+from safetensors.torch import load_file
 
 from xraydenoise import contracts, models, params
 from xraydenoise.stages import classifier, train
@@ -62,6 +63,47 @@ def test_it_leaves_a_model_that_loads_its_curve_and_its_facts(name, short) -> No
     }
     assert facts["objective"] == {"kind": "mse"}
     assert list(facts) == sorted(facts)
+
+
+def begun(chosen: params.Params, untrained_of_stages, steps: int) -> params.Params:
+    """The same, with a model that begins from weights which stage start has fetched."""
+    entry = chosen.models["dncnn"].model_copy(update={"start": "starts/mine", "steps": steps})
+    untrained_of_stages(Path("artifacts/start/dncnn"), entry.network, seed=1)
+    return chosen.model_copy(update={"models": {"dncnn": entry}})
+
+
+def test_a_model_that_begins_from_weights_and_has_no_steps_is_these_weights_with_their_val_psnr(short, untrained_of_stages) -> None:
+    train.run(begun(short(), untrained_of_stages, steps=0), "dncnn")
+    ours, theirs = (load_file(f"artifacts/{folder}/dncnn/weights.safetensors") for folder in ("train", "start"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    curve = contracts.read(Path("artifacts/curves/dncnn.csv"), contracts.History)
+    assert curve["step"].tolist() == [0]
+    facts = json.loads(Path("artifacts/train/dncnn/config.json").read_text())
+    assert (facts["start"], facts["steps_run"], facts["best_step"]) == ("starts/mine", 0, 0)
+    assert facts["best_val_target_psnr"] == pytest.approx(curve["val_target_psnr"][0])
+
+
+def test_a_model_that_goes_on_from_weights_is_never_worse_on_val_than_they_are(short, untrained_of_stages) -> None:
+    train.run(begun(short(), untrained_of_stages, steps=20), "dncnn")
+    curve = contracts.read(Path("artifacts/curves/dncnn.csv"), contracts.History)
+    assert curve["step"].tolist() == [0, 10, 20]
+    facts = json.loads(Path("artifacts/train/dncnn/config.json").read_text())
+    assert facts["best_val_target_psnr"] == pytest.approx(curve["val_target_psnr"].max())
+
+
+def test_other_weights_to_begin_from_are_another_recipe(short, untrained_of_stages) -> None:
+    chosen = begun(short(), untrained_of_stages, steps=20)
+    train.run(chosen, "dncnn")
+    first = outputs("dncnn")
+    untrained_of_stages(Path("artifacts/start/dncnn"), chosen.models["dncnn"].network, seed=2)
+    train.run(chosen, "dncnn")
+    assert outputs("dncnn")[0] != first[0]
+
+
+def test_a_start_that_was_not_fetched_is_named_with_the_way_out(short) -> None:
+    entry = short().models["dncnn"].model_copy(update={"start": "best"})
+    with pytest.raises(FileNotFoundError, match=r"artifacts/start/dncnn/weights\.safetensors: not there, .*`dvc repro start` fetches it"):
+        train.run(short().model_copy(update={"models": {"dncnn": entry}}), "dncnn")
 
 
 def test_a_second_run_writes_the_same_bytes_and_leaves_no_work(short) -> None:

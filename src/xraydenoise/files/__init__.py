@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xraydenoise.data.picture import NO_PICTURE, Refused
-from xraydenoise.files import formats
+from xraydenoise.files import compare, formats
+from xraydenoise.files.page import Page
 from xraydenoise.files.plan import Job
+from xraydenoise.files.shown import shown
 from xraydenoise.inference import Denoiser
 from xraydenoise.progress import progress, say
 
@@ -21,13 +23,23 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-def run(jobs: Sequence[Job], denoise: Denoiser) -> Outcome:
-    """Denoise each source into its target, which appears whole or not at all; a file that cannot be is one line on stderr."""
+def run(jobs: Sequence[Job], denoise: Denoiser, compress: bool = False, page: Page | None = None) -> Outcome:
+    """Denoise each source into its target, which appears whole or not at all; a file that cannot be is one line on stderr.
+
+    With `compress` DICOM files are compressed without loss. A job's comparison is written if it has one, and `page` gets each file.
+    """
     start = time.monotonic()
     done = empty = failed = 0
     for job in progress(jobs, "denoise", len(jobs)):
         try:
-            write(job.target, formats.denoised(job.source, denoise))
+            content = formats.denoised(job.source, denoise, compress)
+            write(job.target, content)
+            if job.comparison or page:
+                pair = shown(job.source.read_bytes()), shown(content)
+                if job.comparison:
+                    write(job.comparison, compare.png(*pair))
+                if page:
+                    page.add(str(job.source), *pair)
             done += 1
         except Refused as error:
             without = error.reason == NO_PICTURE

@@ -14,6 +14,7 @@ class Job(NamedTuple):
 
     source: Path
     target: Path
+    comparison: Path | None = None  # the PNG beside the target
 
 
 class Plan(NamedTuple):
@@ -21,13 +22,16 @@ class Plan(NamedTuple):
     others: int  # files in the folders given that are no pictures, by name and by content
 
 
-def plan(inputs: Sequence[Path], output: Path, overwrite: bool) -> Plan:
+def plan(inputs: Sequence[Path], output: Path, overwrite: bool, compare: bool = False, page: Path | None = None) -> Plan:
     """A job for each file of `inputs` and each picture in its folders, whose tree is kept in `output`; JPEG files become PNG files.
 
-    Hidden files, and what lies in `output`, are passed over in folders.
-    Raises OSError for an input that is not there, an output that is no folder or a target that is there already (unless `overwrite`), and
-    ValueError where a target is an input, two sources have one target, or there is nothing to do.
+    With `compare` each has a comparison beside its target; `page` is a file that will be written too. Hidden files, and what lies in
+    `output`, are passed over in folders.
+    Raises OSError for an input that is not there, an output that is no folder, a page that is one, or a file to be written that is there
+    already (unless `overwrite`), and ValueError where one is an input, two are the same, or there is nothing to do.
     """
+    if page is not None and page.is_dir():
+        raise IsADirectoryError(f"--page: {page} is a folder; name a file, such as {page / 'page.html'}")
     if output.exists() and not output.is_dir():
         raise NotADirectoryError(f"--output: {output} is no folder; name one, or one that is not there yet")
     jobs: list[Job] = []
@@ -45,7 +49,9 @@ def plan(inputs: Sequence[Path], output: Path, overwrite: bool) -> Plan:
     jobs = list(dict.fromkeys(jobs))
     if not jobs:
         raise ValueError(f"{', '.join(map(str, inputs))}: no pictures among {others} files; expected DICOM, {', '.join(SUFFIXES)}")
-    _check(jobs, overwrite)
+    if compare:
+        jobs = [job._replace(comparison=job.target.with_name(f"{job.target.name}.compare.png")) for job in jobs]
+    _check(jobs, page, overwrite)
     return Plan(jobs, others)
 
 
@@ -65,16 +71,23 @@ def _renamed(path: Path) -> Path:
     return path
 
 
-def _check(jobs: Sequence[Job], overwrite: bool) -> None:
+def _check(jobs: Sequence[Job], page: Path | None, overwrite: bool) -> None:
     sources = {job.source.resolve() for job in jobs}
-    targets: dict[str, Path] = {}
-    for source, target in jobs:
-        if target.resolve() in sources:
-            raise ValueError(f"{target}: is an input itself, onto which nothing is written; choose another --output")
-        other = targets.setdefault(os.path.normcase(target), source)
-        if other != source:
-            raise ValueError(f"{other} and {source} would both become {target}; denoise them into two folders")
-    there = [job.target for job in jobs if job.target.exists()]
+    written = [(job.target, str(job.source)) for job in jobs]
+    written += [(job.comparison, f"the comparison of {job.source}") for job in jobs if job.comparison]
+    written += [(page, "the page")] if page else []
+    makers: dict[str, str] = {}
+    for path, maker in written:
+        if path.resolve() in sources:
+            raise ValueError(f"{path}: is an input itself, onto which nothing is written; choose another {_option(path, page)}")
+        other = makers.setdefault(os.path.normcase(path.resolve()), maker)
+        if other != maker:
+            raise ValueError(f"{other} and {maker} would both become {path}; write them into two folders")
+    there = [path for path, _ in written if path.exists()]
     if there and not overwrite:
         more = f" (and {len(there) - 1} more)" if len(there) > 1 else ""
         raise FileExistsError(f"{there[0]}{more}: there already; --overwrite replaces what is there")
+
+
+def _option(path: Path, page: Path | None) -> str:
+    return "--page" if path == page else "--output"

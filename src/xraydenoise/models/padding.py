@@ -17,13 +17,13 @@ def extended(pictures: Tensor, height: int, width: int) -> Tensor:
     """
     for axis, length in ((-2, height), (-1, width)):
         size = pictures.shape[axis]
-        if length > size:
+        if torch.compiler.is_exporting() or length > size:  # an exported graph has no branches, and takes any size
             pictures = pictures.index_select(axis, reflected(size, length, pictures.device))
     return pictures
 
 
 def reflected(size: int, length: int, device: torch.device) -> Tensor:
     """(length,): 0, 1, ..., size - 1, size - 2, ..., 0, 1, ..."""
-    period = max(1, 2 * (size - 1))
+    period = torch.scalar_tensor(2 * (size - 1), dtype=torch.int64, device=device).clamp(min=1)  # a tensor, so that exports keep it open
     place = torch.arange(length, device=device) % period
     return torch.minimum(place, period - place)

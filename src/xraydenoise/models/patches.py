@@ -19,12 +19,14 @@ def patchwise(network: Callable[[Tensor], Tensor], pictures: Tensor, side: int) 
     """
     height, width = pictures.shape[-2:]
     step = side // 2
-    tall, wide = (side + -(-max(0, size - side) // step) * step for size in (height, width))
-    if (tall, wide) == (side, side):
+    whole = torch.compiler.is_exporting()  # an exported graph has no branches: all patches go through at once, one as well as many
+    # Rounded up without a negative number, which ONNX's integer division rounds the other way
+    tall, wide = (side + (torch.sym_max(size, side) - step - 1) // step * step for size in (height, width))  # type: ignore[no-untyped-call]
+    if not whole and (tall, wide) == (side, side):
         return network(extended(pictures, side, side)).to(pictures.dtype)[..., :height, :width]
     cut = F.unfold(extended(pictures, tall, wide), side, stride=step)  # (B, side * side, N)
     patches = cut.transpose(1, 2).reshape(-1, 1, side, side)
-    parts = torch.split(patches, len(patches) if torch.is_grad_enabled() else AT_ONCE)  # a large picture has many
+    parts = [patches] if whole or torch.is_grad_enabled() else torch.split(patches, AT_ONCE)  # a large picture has many
     out = torch.cat([network(part).to(pictures.dtype) for part in parts]).view(len(pictures), -1, side * side).transpose(1, 2)
     weight = pyramid(side, pictures.device).view(1, -1, 1)
     blended = F.fold(out * weight, (tall, wide), side, stride=step) / F.fold(weight.expand_as(cut[:1]), (tall, wide), side, stride=step)

@@ -92,8 +92,9 @@ def download(client: "MlflowClient", version: Registered) -> Path:
             Path(folder, LEARNT).replace(loaded / LEARNT)
         if not _whole(loaded, version):
             raise RuntimeError(f"{version.uri}: its files are not those that were registered; {WAY_OUT}")
-        shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(loaded, kept)
+        if not _whole(kept, version):  # another process may have been faster
+            shutil.rmtree(kept, ignore_errors=True)
+            loaded.rename(kept)
     return kept
 
 

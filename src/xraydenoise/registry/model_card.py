@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from xraydenoise import weights
 from xraydenoise.evaluation.ranking import ALL, count
 from xraydenoise.evaluation.statistics import FEW
 from xraydenoise.evaluation.verdict import Verdict
@@ -68,8 +69,7 @@ def model_card(name: str, method: Method, ranking: pd.DataFrame, verdict: Verdic
         WARNING,
         f"A neural network that removes noise from {SERVES[method.track]}, from track `{method.track}` of xraydenoise; digest `{digest}`.",
         f"## Use\n{USE.rstrip().replace('NAME', name)}\n\n{ALONE.rstrip().replace('NAME', name).replace('KIND', SERVES[method.track])}",
-        f"## Data\n\n{known}. It learnt from the training patients, was chosen on val and scored on test; no patient and no picture stands "
-        f"in two of them.\n\n{_datasets(data)}",
+        f"## Data\n\n{known}. {_learnt(method.params['model'])} No patient and no picture stands in two of them.\n\n{_datasets(data)}",
         f"## Scores on test\n\nMeans over {count(images, pictures, patients)}, test set `{test_set}`; gains over the median filter with "
         f"their interval by {unit}.\n\n{_scores(rows)}",
         f"## Audits\n\n{markdown(found)}",
@@ -77,6 +77,18 @@ def model_card(name: str, method: Method, ranking: pd.DataFrame, verdict: Verdic
         f"## Recipe\n\n{markdown(recipe)}",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _learnt(model: Mapping[str, Any]) -> str:
+    """What taught it: first its start, then the pictures at hand."""
+    start = model["start"]
+    begun = f"It begins from the weights `{start}`" if start else ""
+    if start in weights.PACKAGED:
+        begun += f", which learnt from 440 chest X-rays of NIH ChestX-ray14 (NIH Clinical Center; card: xraydenoise/weights/{start}.md)"
+    if model["steps"] == 0:
+        return f"{begun}, and is scored on test as it is: nothing here taught it."
+    here = "learnt from the training patients, was chosen on val and scored on test."
+    return f"{begun}. It {here}" if start else f"It {here}"
 
 
 def _datasets(data: Mapping[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """A report's content as the stages hand it over, and the page made of it in a browser."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -118,24 +117,11 @@ def content() -> page.Content:
 
 
 @pytest.fixture
-def show(browser: Any, tmp_path: Path) -> Iterator[Callable[[page.Content], Any]]:
-    """Open the page of some content; at the end, nothing may have been reported or asked of a network."""
-
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.support.ui import WebDriverWait
+def show(visit: Callable[[Path], Any], tmp_path: Path) -> Callable[[page.Content], Any]:
+    """Open the page of some content."""
 
     def show(content: page.Content) -> Any:
         page.write(tmp_path / "report.html", content)
-        for kind in ("browser", "performance"):
-            browser.get_log(kind)
-        browser.get((tmp_path / "report.html").as_uri())
-        WebDriverWait(browser, 10).until(lambda driver: driver.find_element(By.ID, "scale").text or not content.cases)
-        return browser
+        return visit(tmp_path / "report.html")
 
-    yield show
-    assert browser.get_log("browser") == []
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = {event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"}
-    assert {url.split(":")[0] for url in asked} <= {"file", "data", "chrome"}  # chrome: the browser's own first page
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    return show

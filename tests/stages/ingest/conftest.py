@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, BasicTextSRStorage, ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 from xraydenoise import contracts
-from xraydenoise.data.prepare import IngestConfig, SplitConfig
+from xraydenoise.data.config import IngestConfig, SplitConfig
 from xraydenoise.data.sources import folder, phantom
 from xraydenoise.params import MachineConfig, Params
 from xraydenoise.stages import download, ingest

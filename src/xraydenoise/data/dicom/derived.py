@@ -5,22 +5,29 @@ be wrong of the new pixels, goes: when and by whom it was created, its icon, its
 """
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+)
 
 from xraydenoise.data import dicom
 from xraydenoise.data.dicom import stored
-from xraydenoise.data.picture import Refused, check_size
+from xraydenoise.data.dicom.frames import even, frames
+from xraydenoise.data.picture import Refused
 
 Noise = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
-MAX_MEGAPIXELS = 1000.0  # of all frames of a file, which are held at once
 LOSSY = {JPEGBaseline8Bit: "ISO_10918_1", JPEGExtended12Bit: "ISO_10918_1", JPEGLSNearLossless: "ISO_14495_1"}  # whose files must say so
 WRONG = (  # of the new file
     "InstanceCreationDate",
@@ -48,8 +55,10 @@ class Software(NamedTuple):
     description: str  # for people
 
 
-def derived(data: bytes, max_megapixels: float, noise: Noise, software: Software) -> bytes:
-    """The file `data` as a denoised one, Explicit VR Little Endian, not compressed; the same input gives the same bytes, UIDs included.
+def derived(data: bytes, max_megapixels: float, noise: Noise, software: Software, compress: bool = False) -> bytes:
+    """The file `data` as a denoised one, Explicit VR Little Endian; the same input gives the same bytes, UIDs included.
+
+    Its pixels are not compressed, or with `compress` as JPEG-LS without loss.
 
     `noise` is asked with the stored values, integers (H, W), and where they are padding, bool (H, W) or None; it gives back what is to be
     taken away from them, frame by frame. Padding stays, and no other pixel takes its value. Overlays in the bits beside the stored ones
@@ -59,9 +68,9 @@ def derived(data: bytes, max_megapixels: float, noise: Noise, software: Software
     try:
         dataset = dicom.opened(data, max_megapixels)
         _check(dataset)
-        _replace_pixels(dataset, noise)
+        _replace_pixels(dataset, noise, compress)
         _describe(dataset, software)
-        return _written(dataset)
+        return _written(dataset, compress)
     except (Refused, MemoryError):
         raise
     except Exception as error:  # damaged files make pydicom raise nearly any class
@@ -78,14 +87,17 @@ def _check(dataset: Dataset) -> None:
             raise Refused("damaged", f"has no {keyword}, to which a derived image refers")
 
 
-def _replace_pixels(dataset: Dataset, noise: Noise) -> None:
+def _replace_pixels(dataset: Dataset, noise: Noise, compress: bool) -> None:
     pictures, planes = [], []
-    for frame in _frames(dataset):
+    for frame in frames(dataset):
         container = stored.container(frame)
         pictures.append(_denoised(frame, container, noise))
         bare = container.view(f"u{container.dtype.itemsize}")
         planes.append([bare >> bit & 1 for _, bit in stored.overlaid(dataset)])
     clean = np.stack(pictures)  # (frames, H, W)
+    low, high = stored.limits(dataset)
+    if compress and (clean.min() < low or clean.max() > high):  # the codec would wrap them
+        raise Refused("range", f"padding lies outside the {dataset.BitsStored} stored bits, which are all that JPEG-LS holds")
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax in LOSSY and dataset.get("LossyImageCompression") != "01":
         ratio = clean.size * int(dataset.BitsStored) / 8 / len(dataset.PixelData)
@@ -99,31 +111,9 @@ def _replace_pixels(dataset: Dataset, noise: Noise) -> None:
     for keyword, value in (("SmallestImagePixelValue", clean.min()), ("LargestImagePixelValue", clean.max())):
         if keyword in dataset:
             setattr(dataset, keyword, int(value))
-    dataset.PixelData = _even(clean.astype(clean.dtype.newbyteorder("<")).tobytes())
+    dataset.PixelData = even(clean.astype(clean.dtype.newbyteorder("<")).tobytes())
     dataset["PixelData"].VR = "OW"
     dataset["PixelData"].is_undefined_length = False
-
-
-def _frames(dataset: Dataset) -> Iterator[Dataset]:
-    """The file of each frame by itself."""
-    count, syntax = int(dataset.get("NumberOfFrames") or 1), dataset.file_meta.TransferSyntaxUID
-    if count == 1:
-        yield dataset
-        return
-    check_size(count * int(dataset.Rows), int(dataset.Columns), MAX_MEGAPIXELS)
-    size = int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
-    if syntax in stored.NATIVE:
-        if len(dataset.PixelData) < count * size:
-            raise Refused("truncated", f"{len(dataset.PixelData)} bytes of pixels; {count} frames take {count * size}")
-        parts = (_even(dataset.PixelData[start : start + size]) for start in range(0, count * size, size))
-    else:
-        parts = (encapsulate([part]) for part in generate_frames(dataset.PixelData, number_of_frames=count))
-    for part in parts:
-        frame = dataset[:]
-        frame.file_meta = dataset.file_meta
-        frame.add_new("PixelData", "OW", part)  # an element of its own, where assignment would change that of the whole file
-        frame.add_new("NumberOfFrames", "IS", 1)
-        yield frame
 
 
 def _denoised(frame: Dataset, container: np.ndarray, noise: Noise) -> np.ndarray:
@@ -141,16 +131,12 @@ def _denoised(frame: Dataset, container: np.ndarray, noise: Noise) -> np.ndarray
 
 def _move_overlay(dataset: Dataset, group: int, plane: np.ndarray) -> None:
     """Put the bits of an overlay, (frames, H, W), into an element of its own, as the standard wants since 2004."""
-    dataset.add_new((group, 0x3000), "OW", _even(np.packbits(plane.astype(np.uint8), axis=None, bitorder="little").tobytes()))
+    dataset.add_new((group, 0x3000), "OW", even(np.packbits(plane.astype(np.uint8), axis=None, bitorder="little").tobytes()))
     dataset.add_new((group, 0x0100), "US", 1)
     dataset.add_new((group, stored.OVERLAY_BIT_POSITION), "US", 0)
     if len(plane) > 1:
         dataset.add_new((group, 0x0015), "IS", len(plane))
         dataset.add_new((group, 0x0051), "US", 1)
-
-
-def _even(data: bytes) -> bytes:
-    return data + b"\0" * (len(data) % 2)
 
 
 def _swap(dataset: Dataset, element: pydicom.DataElement) -> None:  # noqa: ARG001  as Dataset.walk calls it
@@ -192,10 +178,13 @@ def _code(code: tuple[str, str]) -> Dataset:
     return item
 
 
-def _written(dataset: Dataset) -> bytes:
+def _written(dataset: Dataset, compress: bool) -> bytes:
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.preamble = b"\0" * 128  # the source's may be another format's header
+    if compress:
+        # a new UID would say that it is another image, and be another one from run to run
+        dataset.compress(JPEGLSLossless, encoding_plugin=stored.PLUGINS[JPEGLSLossless], generate_instance_uid=False)
     file = BytesIO()
     pydicom.dcmwrite(file, dataset, enforce_file_format=True)
     return file.getvalue()

@@ -77,21 +77,21 @@ def container(dataset: Dataset) -> np.ndarray:
     bits, high_bit, allocated = int(dataset.BitsStored), int(dataset.HighBit), int(dataset.BitsAllocated)
     if bits not in DEPTHS or not bits - 1 <= high_bit < allocated:
         raise Refused("depth", f"{bits} bits stored up to bit {high_bit} of {allocated}; expected 8 to 16 stored and room for them")
-    return gray(_decoded(dataset), _limits(dataset)[1])
+    return gray(_decoded(dataset), limits(dataset)[1])
 
 
 def within(dataset: Dataset, values: np.ndarray) -> Whole:
     """What `whole` gives, of a `container` that was read already; 0 where the padding is."""
     bits, high_bit = int(dataset.BitsStored), int(dataset.HighBit)
-    signed, limits = dataset.PixelRepresentation == 1, _limits(dataset)
+    signed, ends = dataset.PixelRepresentation == 1, limits(dataset)
     if high_bit != bits - 1 or overlaid(dataset):
         values = _only(values, bits, high_bit)
     padding = padded(dataset, values)
     if padding is not None:
         values = np.where(padding, values.dtype.type(0), values)  # it may lie outside the stored bits
-    if signed and limits[1] < values.max() <= 2**bits - 1:  # the sign was not carried on upward
+    if signed and ends[1] < values.max() <= 2**bits - 1:  # the sign was not carried on upward
         values = _only(values, bits, bits - 1)
-    return values, bits, limits, padding  # bits in use beyond these mean a wrong depth: `rescale` refuses, since dropping them would wrap
+    return values, bits, ends, padding  # bits in use beyond these mean a wrong depth: `rescale` refuses, since dropping them would wrap
 
 
 def overlaid(dataset: Dataset) -> list[tuple[int, int]]:
@@ -100,7 +100,8 @@ def overlaid(dataset: Dataset) -> list[tuple[int, int]]:
     return [(group, int(bit)) for group, bit in positions if bit]
 
 
-def _limits(dataset: Dataset) -> tuple[int, int]:
+def limits(dataset: Dataset) -> tuple[int, int]:
+    """The least and the greatest value that the stored bits allow."""
     bits = int(dataset.BitsStored)
     return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if dataset.PixelRepresentation == 1 else (0, 2**bits - 1)
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 STEPS = 64  # between the darkest and the brightest pixel
 
@@ -29,6 +28,8 @@ def curve(denoised: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> Curv
 
     Its knots are the mean brightnesses of `STEPS` steps.
     """
+    from scipy.optimize import isotonic_regression  # here, since params.yaml names every kind and no other stage should wait for it
+
     low, high = min(float(one.min()) for one in denoised), max(float(one.max()) for one in denoised)
     sums = np.zeros((3, STEPS))  # pixels, and the sums of their brightness before and after
     for one, target in zip(denoised, targets, strict=True):

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 import cv2
 import numpy as np
 from pydantic import Field, field_validator
-from skimage.filters import median as any_median
 
 from xraydenoise.evaluation.baselines.base import Baseline, Range, Setting, rise
 
@@ -32,6 +31,8 @@ class Config(Baseline):
 def median(noisy: np.ndarray, size: int) -> np.ndarray:
     """Exact median of float32 (H, W) on size x size px. OpenCV is fifty times faster but has sizes 3 and 5 only, and repeats borders."""
     if size > 5:
+        from skimage.filters import median as any_median  # here, since params.yaml names every kind and no other stage should wait for it
+
         return np.asarray(any_median(noisy, np.ones((size, size)), mode="reflect"))  # type: ignore[no-untyped-call]
     edge = size // 2
     framed = cv2.copyMakeBorder(noisy, edge, edge, edge, edge, cv2.BORDER_REFLECT)

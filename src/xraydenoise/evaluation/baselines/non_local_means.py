@@ -3,7 +3,6 @@
 from typing import Literal
 
 import numpy as np
-from skimage.restoration import denoise_nl_means
 
 from xraydenoise.evaluation.baselines.base import Baseline, Range, Rising, Setting
 
@@ -20,6 +19,8 @@ class Config(Baseline):
         return {"sigma": Range(self.sigmas)}
 
     def denoise(self, noisy: np.ndarray, setting: Setting) -> np.ndarray:
+        from skimage.restoration import denoise_nl_means  # here, since params.yaml names every kind and no other stage should wait for it
+
         sigma = setting["sigma"]
         denoised = denoise_nl_means(noisy, PATCH, DISTANCE, h=DECAY * sigma, sigma=sigma, fast_mode=True)
         return np.asarray(denoised, np.float32)

@@ -3,7 +3,6 @@
 from typing import Literal
 
 import numpy as np
-from skimage.restoration import denoise_tv_chambolle
 
 from xraydenoise.evaluation.baselines.base import Baseline, Range, Rising, Setting
 
@@ -20,4 +19,8 @@ class Config(Baseline):
         return {"weight": Range(self.weights)}
 
     def denoise(self, noisy: np.ndarray, setting: Setting) -> np.ndarray:
+        from skimage.restoration import (
+            denoise_tv_chambolle,
+        )  # here, since params.yaml names every kind and no other stage should wait for it
+
         return np.asarray(denoise_tv_chambolle(noisy, setting["weight"], eps=0, max_num_iter=STEPS))  # type: ignore[no-untyped-call]

@@ -1,8 +1,5 @@
 """The comparison as one HTML page that needs no network: tables that read without scripts, and a viewer of the pictures."""
 
-import base64
-import hashlib
-import json
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -10,9 +7,11 @@ from string import Template
 
 import numpy as np
 
+from xraydenoise import viewer
 from xraydenoise.evaluation.page import pictures, sections
 from xraydenoise.evaluation.page.content import Case, Content, LabelPair
-from xraydenoise.evaluation.page.markup import plain
+from xraydenoise.viewer.pictures import SCREEN
+from xraydenoise.viewer.text import plain
 
 __all__ = ["LIMIT", "Case", "Content", "LabelPair", "html", "write"]
 
@@ -67,27 +66,29 @@ def _page(content: Content, side: int, uris: Sequence[str]) -> str:
         ]
         names = {name: plain(getattr(case, name)) for name in ("track", "condition", "kind", "image", "patient")}
         if all(taken) or not unique:
-            cases.append({**names, "height": height, "width": width, "layers": layers})
+            own = {"height": height, "width": width, "full": SCREEN, "window": viewer.WHOLE, "note": ""}
+            cases.append({**names, **own, "layers": layers})
     pairs = {number: (next(left), next(left)) for number in range(len(content.worst_labels))}
     data = {
         "chosen": {plain(track): plain(method) for track, method in content.chosen.items()},
-        "side": side,
+        "truth": True,
         "cases": cases,
         "pictures": unique,
     }
-    parts = {name: (resources.files(__package__) / name).read_text(encoding="utf-8") for name in ("page.html", "page.css", "page.js")}
-    return Template(parts["page.html"]).substitute(
-        style=parts["page.css"],
-        style_hash=_hash(parts["page.css"]),
-        script=parts["page.js"],
-        script_hash=_hash(parts["page.js"]),
-        data=json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"),
+    page, style, script = ((resources.files(__package__) / f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
+    style, script = viewer.STYLE + style, viewer.SCRIPT + script
+    return Template(page).substitute(
+        style=style,
+        style_hash=viewer.digest(style),
+        script=script,
+        script_hash=viewer.digest(script),
+        data=viewer.embedded(data),
         summary=sections.summary(content),
         ranking=sections.ranking(content),
         curves=sections.curves(content),
         protocols=sections.protocols(content),
         cut=_cut(content, side, len(cases)),
-        viewer="" if cases else "hidden",
+        viewer=viewer.markup("Residuals", shown=bool(cases)),
         audit=sections.audit(content, {number: pair for number, pair in pairs.items() if all(pair) or not unique}),
         leakage=sections.leakage(content),
         card=sections.card(content),
@@ -98,14 +99,10 @@ def _page(content: Content, side: int, uris: Sequence[str]) -> str:
 def _cut(content: Content, side: int, cases: int) -> str:
     if not content.cases:
         return "No picture was kept."
-    said = f"Pictures are stored without loss in {pictures.FULL + 1} grays."
+    said = f"Pictures are stored without loss in {SCREEN + 1} grays."
     if any(max(pixels.shape) > side for case in content.cases for pixels in case.layers.values()):
         why = "" if side == pictures.SIDE else ", as this file stays below 10 MB"
         said += f" Only the middle {side} x {side} px of larger ones is shown{why}; PSNR is that of the whole picture."
     if cases < len(content.cases):
         said += f" {len(content.cases) - cases} of {len(content.cases)} cases are left out, as this file stays below 10 MB."
     return said
-
-
-def _hash(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

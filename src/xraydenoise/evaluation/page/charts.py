@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from xraydenoise.evaluation.page.markup import MINUS, number, text
+from xraydenoise.evaluation.page.markup import MINUS, number
+from xraydenoise.viewer.text import text
 
 BAR = 144  # px, width of an interval's column
 WIDTH, HEIGHT = 480, 320  # px, of a chart

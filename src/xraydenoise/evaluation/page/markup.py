@@ -1,14 +1,14 @@
-"""HTML of text and tables, in which every string from outside is escaped and cut to a length that people read."""
+"""HTML of numbers and tables, in which every string from outside is escaped and cut to a length that people read."""
 
-import html
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
+from xraydenoise.viewer.text import text
+
 ROWS = 200  # of a list that may have any length; the rest is counted, and stands in the stage's own files
-LETTERS = 500  # of one text
 ITEMS = 20  # of a list within a cell
 MINUS = "\N{MINUS SIGN}"
 
@@ -18,18 +18,6 @@ class Cell(NamedTuple):
 
     html: str
     value: float | None = None
-
-
-def plain(value: object) -> str:
-    """`value` as one line of visible text: a line break, a control or a lone surrogate of a file's name shows as its escape."""
-    told = str(value)
-    shown = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in told[:LETTERS])
-    return shown if len(told) <= LETTERS else f"{shown}\N{HORIZONTAL ELLIPSIS}"
-
-
-def text(value: object) -> str:
-    """`plain`, escaped for an element or a quoted attribute."""
-    return html.escape(plain(value))
 
 
 def number(value: float, digits: int, signed: bool = False) -> str:

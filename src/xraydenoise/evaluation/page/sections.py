@@ -8,10 +8,11 @@ import pandas as pd
 from xraydenoise.evaluation.curves import LEVELS
 from xraydenoise.evaluation.page import charts, markup
 from xraydenoise.evaluation.page.content import Content
-from xraydenoise.evaluation.page.markup import Cell, cell, details, facts, frame_table, number, table, text
+from xraydenoise.evaluation.page.markup import Cell, cell, details, facts, frame_table, number, table
 from xraydenoise.evaluation.ranking import ALL, CHAMPION, REFERENCE, count, none_apart
 from xraydenoise.evaluation.report import MEANING
 from xraydenoise.evaluation.statistics import FEW
+from xraydenoise.viewer.text import text
 
 MEAN = "mean over conditions"
 Columns = Mapping[str, tuple[str, int]]  # of a ranking: head, and digits shown
