@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m xraydenoise",
+        prog="xraydenoise" if Path(sys.argv[0]).stem == "xraydenoise" else "python -m xraydenoise",
         description=xraydenoise.__doc__,
         epilog="The whole pipeline: `make run`, or `dvc repro` without Prefect. Every number is in params.yaml. "
         "XRAYDENOISE_TRACEBACK=1 shows where an error arose.",
@@ -160,7 +160,7 @@ def _stage(chosen: argparse.Namespace) -> None:
     if chosen.command not in NAMED:
         stage.run(checked)
         if chosen.command == "check":
-            print("params.yaml, the images that it names and the weights of Real-ESRGAN are good")
+            print("params.yaml, the images that it names, the weights that models begin from and those of Real-ESRGAN are good")
         return
     section = {"download": "datasets", "degrade": "conditions", "baseline": "baselines", "reproduce": "protocols"}.get(
         chosen.command, "models"

@@ -69,7 +69,8 @@ def metadata(name: str, digest: str) -> dict[str, str]:
         "output": "clean: float32 (B, 1, H, W), the same pictures without noise, in the same range",
         "range": (
             f"low and high are the percentiles {low} and {high} of a picture's values, those in squares of {still} of one value left "
-            f"out; noisy = clip((values - low) / (high - low), {least}, {most}); "
+            f"out; noisy = clip((values - low) / (high - low), {least}, {most}), in those squares cut to [0, 1]; "
+            "where low = high there is nothing to do; "
             "denoised = values - (noisy - clean) * (high - low), but values themselves in those squares"
         ),
         "percentiles": json.dumps([low, high]),

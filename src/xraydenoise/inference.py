@@ -102,9 +102,11 @@ def trained(folder: Path, device: Device = "auto") -> Denoiser:
 
 def check(pixels: np.ndarray) -> None:
     """Raise ValueError naming the type, shape or values that make no gray pictures."""
-    if not isinstance(pixels, np.ndarray) or not (pixels.dtype in (np.uint8, np.uint16) or pixels.dtype.kind == "f"):
+    if not isinstance(pixels, np.ndarray) or not (
+        pixels.dtype in (np.uint8, np.uint16) or (pixels.dtype.kind == "f" and pixels.dtype.itemsize <= 8)
+    ):
         found = pixels.dtype if isinstance(pixels, np.ndarray) else type(pixels).__name__
-        raise ValueError(f"pixels must be a NumPy array of uint8, uint16 or floats, found {found}")
+        raise ValueError(f"pixels must be a NumPy array of uint8, uint16 or floats of up to 64 bits, found {found}")
     last = pixels.ndim in (3, 4) and 0 < pixels.shape[-1] <= CHANNELS
     if last or pixels.size == 0 or not (pixels.ndim in (2, 3) or (pixels.ndim == 4 and pixels.shape[1] == 1)):
         told = ", which looks like channels last; give gray pictures without" if last else ""

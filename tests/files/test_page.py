@@ -82,12 +82,19 @@ def test_after_the_first_50_pictures_are_counted_and_not_shown() -> None:
     assert "The first 50 of 53 files; 3 are left out." in made.html("told")
 
 
+def test_of_a_picture_that_is_longer_than_webp_holds_the_middle_is_shown() -> None:
+    made = Page(1)
+    made.add("a", *pair(shape=(16, 17000)))
+    assert data(made)["cases"][0]["width"] == 17000
+    assert grays(data(made)["pictures"][0]).shape == (16, 16383)
+
+
 def test_large_pictures_share_the_room_of_the_page_and_it_says_that_their_middle_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "AREA", 20_000)
     made = Page(2)
     before, after = pair(shape=(300, 200))
     made.add("a", before, after)
-    assert "Of pictures of more than 0.01 megapixels the middle is shown" in made.html("told")
+    assert "Of pictures of more than 0.01 megapixels or 16383 px a side the middle is shown" in made.html("told")
     embedded = data(made)
     shown = grays(embedded["pictures"][0])
     assert shown.shape == (100, 100)

@@ -119,6 +119,8 @@ def test_a_page_is_neither_an_input_nor_a_result_nor_a_folder(files: Path) -> No
         plan([Path("scans")], Path("out"), overwrite=True, page=Path("out/../out/a.png"))
     with refused(IsADirectoryError, r"--page: scans is a folder; name a file, such as scans/page\.html"):
         plan([Path("scans")], Path("out"), overwrite=True, page=Path("scans"))
+    with refused(NotADirectoryError, r"--page: .*a\.png is no folder, and scans/a\.png/page\.html would lie in it"):
+        plan([Path("scans")], Path("out"), overwrite=True, page=Path("scans/a.png/page.html"))
 
 
 def test_a_result_that_would_be_the_comparison_of_another_is_refused(files: Path) -> None:

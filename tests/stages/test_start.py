@@ -107,9 +107,14 @@ def test_a_registered_model_that_was_fetched_is_not_asked_for_again(begins, monk
     with pytest.raises(ValueError, match="models:/xraydenoise@champion"):
         start.check(chosen)
     (start.OUT / "other").mkdir(parents=True)
-    (start.OUT / "other" / start.TOLD).write_text("models:/xraydenoise@champion\n")
+    (start.OUT / "other" / start.TOLD).write_text("models:/xraydenoise@champion\nsha256 0\n")
+    network = chosen.models["other"].network.model_dump(mode="json")
+    (start.OUT / "other/config.json").write_text(json.dumps({"network": network}))
     start.check(chosen)
     assert len(asked) == 1
+    (start.OUT / "other/config.json").write_text(json.dumps({"network": {**network, "depth": 3}}))
+    with pytest.raises(ValueError, match="models:/xraydenoise@champion"):
+        start.check(chosen)  # of another shape by now
 
 
 def entry(begins, **changes: object) -> dict[str, object]:

@@ -99,8 +99,10 @@ def among(signatures: np.ndarray, known: np.ndarray, threshold: float = THRESHOL
     for top in range(0, len(signatures), BLOCK):
         rows = np.asarray(signatures[top : top + BLOCK], np.float32)
         for left in range(0, len(known), BLOCK):
-            best = _alike(rows, np.asarray(known[left : left + BLOCK], np.float32)).max(axis=1)
-            found[top : top + len(rows)] |= best >= threshold
+            others = np.asarray(known[left : left + BLOCK], np.float32)
+            first, second = np.nonzero(_alike(rows, others) >= threshold - ROUNDING)
+            near = _exact(np.concatenate([rows, others]), first, second + len(rows))
+            found[[top + pair.first for pair in near if pair.similarity >= threshold]] = True
     return found
 
 

@@ -10,7 +10,7 @@ presets and noises: such a champion has been shown to hold for less.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -49,27 +49,26 @@ class Contender(NamedTuple):
     fault: str = ""  # why it could not be scored
 
 
-AGAINST = {"gain": "the {} filter", "baseline": "{}, the best baseline there on val,", "not_worse": "the {}"}  # by check, in a sentence
+AGAINST = {"gain": "the {} filter", "baseline": "the baseline {}", "not_worse": "the {}"}  # by check, in a sentence
 
 
 def decide(
     scores: pd.DataFrame,
     candidate: Contender,
     champion: Contender | None,
-    baselines: Mapping[str, str],
+    baselines: Sequence[str],
     audits: Sequence[Audit],
     config: GateConfig,
     compare: CompareConfig,
     seed: int,
 ) -> Verdict:
     """Weigh `candidate`, which val has chosen, on test; `scores` are contracts.Scores of one track, the candidate, the median filter, the
-    `baselines` and, if there is one, the champion, scored again on the same noisy pictures. `baselines` names the one that val puts first
-    in each condition.
+    `baselines` and, if there is one, the champion, scored again on the same noisy pictures.
 
     It is promoted if all of these hold, and else it stays challenger:
     - unseen: it has seen no test picture, neither here nor where the weights come from that it began from;
     - gain: the lower bound of its gain over the median filter in PSNR and SSIM is above 0 in every condition;
-    - baseline: the lower bound of its difference to the best baseline is above minus the margin in every condition;
+    - baseline: the lower bound of its difference to each of the baselines is above minus the margin in every condition;
     - not_worse: the same of its difference to the champion;
     - better: somewhere, that bound is above 0 and Holm's adjusted p (over conditions and both metrics) is at most 1 - confidence;
     - every audit passed.
@@ -78,8 +77,8 @@ def decide(
     one; in the latter case nothing changes either. A champion that learnt from test pictures, or may have, or could not be scored, is not
     compared, and the candidate stays challenger.
 
-    Raises ValueError for scores of val or of several tracks, for a condition without a baseline, for a method that was not scored on the
-    same pictures, and for no audit.
+    Raises ValueError for scores of val or of several tracks, for no baseline, for a method that was not scored on the same pictures, and
+    for no audit.
     """
     if not audits:
         raise ValueError(f"{candidate.method}: was not audited, and without audits nothing is promoted")
@@ -88,15 +87,16 @@ def decide(
     if rival and rival.method in (candidate.method, REFERENCE):
         raise ValueError(f"{rival.method}: names the champion's scores and those of another; give the champion's their own name")
     details = {audit.name: audit.detail for audit in audits}
-    tables = _tables(scores, [candidate.method, *sorted({REFERENCE, *baselines.values()}), *([rival.method] if rival else [])])
-    if missing := set(tables) - set(baselines):
-        raise ValueError(f"{', '.join(sorted(missing))}: no baseline is named, and a model that loses to one is not promoted")
+    if not baselines:
+        raise ValueError("no baseline is named, and a model that loses to one is not promoted")
+    tables = _tables(scores, [candidate.method, *sorted({REFERENCE, *baselines}), *([rival.method] if rival else [])])
     limits = {"psnr": -config.margin_psnr, "ssim": -config.margin_ssim}
     checks = [*_known(candidate)]
-    checks += _above(tables, "gain", candidate.method, dict.fromkeys(tables, REFERENCE), dict.fromkeys(METRICS, 0.0), compare, seed)
-    checks += _above(tables, "baseline", candidate.method, baselines, limits, compare, seed)
+    checks += _above(tables, "gain", candidate.method, REFERENCE, dict.fromkeys(METRICS, 0.0), compare, seed)
+    against = [_above(tables, "baseline", candidate.method, baseline, limits, compare, seed) for baseline in baselines]
+    checks += [min(alike, key=lambda one: one.low) for alike in zip(*against, strict=True)]  # of each condition and metric, the nearest
     if rival:
-        differences = _above(tables, "not_worse", candidate.method, dict.fromkeys(tables, rival.method), limits, compare, seed)
+        differences = _above(tables, "not_worse", candidate.method, rival.method, limits, compare, seed)
         checks += [*differences, _better(tables, differences, candidate.method, rival.method, compare, seed)]
     elif champion and not same:
         known = math.nan if champion.knows is None else float(champion.knows)
@@ -154,15 +154,14 @@ def _above(
     tables: dict[str, dict[str, pd.DataFrame]],
     check: str,
     first: str,
-    seconds: Mapping[str, str],
+    second: str,
     limits: dict[str, float],
     compare: CompareConfig,
     seed: int,
 ) -> list[Check]:
-    """For each condition and metric, whether the lower bound of `first` minus the condition's one of `seconds` is above the limit."""
+    """For each condition and metric, whether the lower bound of `first` minus `second` is above the limit."""
     checks = []
     for condition, table in tables.items():
-        second = seconds[condition]
         values, patients = _differences(table, first, second)
         labels = units(patients, table["psnr"].index.get_level_values("image").to_numpy())
         found = bootstrap(values, labels, compare.resamples, compare.confidence, np.random.default_rng(seed))
@@ -243,7 +242,7 @@ def _successes(checks: list[Check], name: str, rival: Contender | None, audits: 
         for one in (weakest("gain", metric) for metric in METRICS)
     ]
     reasons += [
-        f"{name} is nowhere worse than the best baseline by the margin, nearest to {one.against} in {one.condition}: {interval(one)} "
+        f"{name} is nowhere worse than a baseline by the margin, nearest to {one.against} in {one.condition}: {interval(one)} "
         f"(limit {number(one.metric, one.limit)})."
         for one in (weakest("baseline", metric) for metric in METRICS)
     ]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
+
 from xraydenoise.data.picture import NO_PICTURE, Refused
 from xraydenoise.files import compare, formats
 from xraydenoise.files.page import Page
@@ -33,19 +35,19 @@ def run(jobs: Sequence[Job], denoise: Denoiser, compress: bool = False, page: Pa
     for job in progress(jobs, "denoise", len(jobs)):
         try:
             content = formats.denoised(job.source, denoise, compress)
-            write(job.target, content)
-            if job.comparison or page:
+            if job.comparison or page:  # before the result, so that a file which failed is not there
                 pair = shown(job.source.read_bytes()), shown(content)
-                if job.comparison:
-                    write(job.comparison, compare.png(*pair))
                 if page:
                     page.add(str(job.source), *pair)
+                if job.comparison:
+                    write(job.comparison, compare.png(*pair))
+            write(job.target, content)
             done += 1
         except Refused as error:
             without = error.reason == NO_PICTURE
             empty, failed = empty + without, failed + (not without)
             say(f"{job.source}: {error}")
-        except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        except (ValueError, OSError, RuntimeError, MemoryError, cv2.error) as error:
             failed += 1
             say(f"{job.source}: {' '.join(str(error).split()) or type(error).__name__}")
     return Outcome(done, empty, failed, time.monotonic() - start)

@@ -33,8 +33,8 @@ class Page:
         if len(self._cases) == MOST:
             return
         height, width = before.values.shape
-        if height * width > self._room:  # the middle of it: a smaller copy of it all would have less noise
-            before, after = (_middle(picture, math.isqrt(self._room)) for picture in (before, after))
+        if side := self._side(height, width):  # the middle of it: a smaller copy of it all would have less noise
+            before, after = (_middle(picture, side) for picture in (before, after))
         lowest = min(float(picture.tissue.min()) for picture in (before, after))
         highest = max(float(picture.tissue.max()) for picture in (before, after))
         real = before.values.dtype.kind == "f"
@@ -66,6 +66,12 @@ class Page:
             viewer=viewer.markup("What was taken away", shown=bool(self._cases)),
         )
 
+    def _side(self, height: int, width: int) -> int | None:
+        """Of the middle that is shown of a picture, in px; None where it is shown whole."""
+        if height * width > self._room:
+            return math.isqrt(self._room)
+        return pictures.LONGEST if max(height, width) > pictures.LONGEST else None
+
     def _shown(self) -> str:
         if not self._cases:
             return "No file was denoised."
@@ -75,8 +81,8 @@ class Page:
             if left
             else f"{self._count} file{'s' * (self._count > 1)}."
         )
-        if any(case["height"] * case["width"] > self._room for case in self._cases):
-            most = f"{self._room / 1e6:.2g} megapixels"
+        if any(self._side(case["height"], case["width"]) for case in self._cases):
+            most = f"{self._room / 1e6:.2g} megapixels or {pictures.LONGEST} px a side"
             said += f" Of pictures of more than {most} the middle is shown, pixel by pixel: a smaller copy would have less noise."
         return f"{said} Integers are stored without loss. The first window is that of nearly all values."
 

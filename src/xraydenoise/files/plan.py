@@ -32,6 +32,8 @@ def plan(inputs: Sequence[Path], output: Path, overwrite: bool, compare: bool = 
     """
     if page is not None and page.is_dir():
         raise IsADirectoryError(f"--page: {page} is a folder; name a file, such as {page / 'page.html'}")
+    if page is not None and (above := next(parent for parent in page.absolute().parents if parent.exists())).is_file():
+        raise NotADirectoryError(f"--page: {above} is no folder, and {page} would lie in it; name another file")
     if output.exists() and not output.is_dir():
         raise NotADirectoryError(f"--output: {output} is no folder; name one, or one that is not there yet")
     jobs: list[Job] = []

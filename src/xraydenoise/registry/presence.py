@@ -41,5 +41,5 @@ def _asked(query: str, *values: str) -> list[tuple[str, ...]]:
     with contextlib.closing(sqlite3.connect(store.DATABASE)) as connection:
         try:
             return connection.execute(query, values).fetchall()
-        except sqlite3.OperationalError:  # no tables: not a database of MLflow's yet
+        except sqlite3.DatabaseError:  # no tables, or no database: not one of MLflow's yet
             return []

@@ -45,8 +45,6 @@ def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> 
     learners = [model for model, entry in params.models.items() if entry.track == track.name]
     methods = (*learners, *params.baselines)
     scores = [contracts.read(Path("artifacts/evaluate", method, "scores.parquet"), contracts.Scores) for method in methods]
-    fitted = pd.concat(scores[len(learners) :], ignore_index=True)
-    baselines = best_on_val(fitted[fitted["track"] == track.name])
     pictures, images = seen.Pictures(), track.rows["image"].drop_duplicates()
     rival = None
     if standing:
@@ -65,7 +63,7 @@ def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> 
     cleans = [track.pair(row)[1] for row in scoring.spread(shown, AUDITED).to_dict("records")]
     findings = audits(denoise, cleans, params.gate.audits, params.seed)
     candidate = Contender(name, digest, known(pictures, seen.begun(name), images))
-    verdict = decide(tested, candidate, rival, baselines, findings, params.gate, params.compare, params.seed)
+    verdict = decide(tested, candidate, rival, list(params.baselines), findings, params.gate, params.compare, params.seed)
     if standing and standing.digest == digest:
         tested = tested.replace({"method": {name: CHAMPION}})  # the candidate is the champion, so its scores are
     return verdict, differences(tested[~tested["method"].isin(list(params.baselines))], params)
@@ -74,13 +72,6 @@ def weigh(params: Params, name: str, digest: str, standing: Standing | None) -> 
 def known(pictures: seen.Pictures, learnt: Learnt | None, images: pd.Series) -> int | None:
     """How many of `images` a network that learnt from `learnt` has seen; None where it does not tell."""
     return None if learnt is None else len(pictures.seen(learnt, images))
-
-
-def best_on_val(scores: pd.DataFrame) -> dict[str, str]:
-    """For each condition the method with the best mean PSNR on val; `scores` are contracts.Scores of one track."""
-    means = scores[scores["split"] == "val"].groupby(["condition", "method"])["psnr"].mean()
-    best = means.groupby("condition").idxmax()
-    return {str(condition): str(method) for condition, (_, method) in best.items()}
 
 
 def differences(tested: pd.DataFrame, params: Params) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """start: read the weights that models begin from, which lie outside the pipeline, into one folder that every later stage depends on."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -15,7 +16,7 @@ from xraydenoise.params import STARTS, ModelConfig, Params
 from xraydenoise.registry import fetch
 
 OUT = Path("artifacts/start")
-TOLD = "start.txt"  # what the entry names, or "null"; there are no weights then
+TOLD = "start.txt"  # what the entry names, and which weights these were; or "null", and there are no weights
 
 
 class Start(NamedTuple):
@@ -33,10 +34,12 @@ def run(params: Params) -> None:
     for name, model in params.models.items():
         folder = OUT / name
         folder.mkdir(parents=True)
-        (folder / TOLD).write_text(f"{model.start or 'null'}\n", encoding="utf-8")
         if model.start is None:
+            (folder / TOLD).write_text("null\n", encoding="utf-8")
             continue
         found = fitting(name, model, model.start)
+        digest = hashlib.sha256(found.content).hexdigest()
+        (folder / TOLD).write_text(f"{model.start}\nsha256 {digest} of weights.safetensors\n", encoding="utf-8")
         (folder / "config.json").write_text(json.dumps({"network": found.network.model_dump(mode="json")}) + "\n", encoding="utf-8")
         (folder / "weights.safetensors").write_bytes(found.content)
         if found.learnt is not None:
@@ -51,9 +54,11 @@ def check(params: Params) -> None:
     A registered model that the stage has fetched already is not looked for again: a clone may have it from DVC's cache alone.
     """
     for name, model in params.models.items():
-        told = OUT / name / TOLD
-        fetched = told.exists() and told.read_text(encoding="utf-8").strip() == model.start
-        if model.start is not None and not (fetched and registered(model.start)):
+        if model.start is None:
+            continue
+        folder = OUT / name
+        fetched = (folder / TOLD).exists() and (folder / TOLD).read_text(encoding="utf-8").splitlines()[0] == model.start
+        if not (fetched and registered(model.start) and models.described(folder) == model.network):
             fitting(name, model, model.start)
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 SCREEN = 255  # the gray levels of a screen
+LONGEST = 16383  # px, a side of the largest WebP
 LOSSLESS = (cv2.IMWRITE_WEBP_QUALITY, 101)  # above 100 is lossless; 3 to 20 % smaller than PNG on noisy and on denoised radiographs
 
 
