@@ -84,9 +84,8 @@ def main(paths: list[Path]) -> None:
         "`best` at strength .5": load_denoiser("best", "cpu", strength=0.5),
         "`fast`": load_denoiser("fast", "cpu"),
     }
-    print(
-        f"{len(pictures)} pictures, {DRAWS} draws\n\n| | noisy, d' | {' | '.join([*networks, 'wavelet'])} |\n|---|{'---|' * (len(networks) + 2)}"
-    )
+    print(f"{len(pictures)} pictures, {DRAWS} draws\n\n| | noisy, d' | {' | '.join([*networks, 'wavelet'])} |")
+    print("|---|---|" + "---|" * (len(networks) + 1))
     for condition, noise in progress(noises().items(), "conditions", total=5):
         pairs = [(draws(noise, params.seed, image, f"{condition} to tune on")(clean, 0), clean) for image, clean in pictures.items()]
         with ThreadPoolExecutor(1) as pool:
