@@ -24,6 +24,7 @@ import torch
 
 from xraydenoise import load_denoiser
 from xraydenoise.data import prepare, splits
+from xraydenoise.data.config import DecodeConfig
 from xraydenoise.data.depth import FULL_SCALE
 from xraydenoise.device import bf16_supported
 from xraydenoise.evaluation import baselines, metrics
@@ -87,7 +88,7 @@ def radiographs(folder: Path, params: Params) -> Iterator[tuple[str, str, np.nda
     table = pd.read_csv(folder / "images.csv", dtype=str)
     split = splits.assign({patient: patient for patient in table["patient_id"]}, params.seed, params.ingest.split.model_dump())
     chosen = table.assign(split=table["patient_id"].map(split)).query("split != 'train'")
-    config = prepare.DecodeConfig(size=SIZE, max_megapixels=params.ingest.max_megapixels, voi=params.ingest.voi)
+    config = DecodeConfig(size=SIZE, max_megapixels=params.ingest.max_megapixels, voi=params.ingest.voi)
     found = []
     for row in progress(chosen.to_dict("records"), f"reading {folder.name}", total=len(chosen)):
         picture = prepare.prepare(folder / row["file"], config)
