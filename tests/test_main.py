@@ -57,12 +57,12 @@ def test_a_rollback_of_a_model_that_is_none_of_this_project_is_refused_with_thos
 
 def test_the_networks_of_params_are_listed_with_parameters_cost_field_and_paper(project, capsys):
     content = yaml.safe_load((project / "params.yaml").read_text())
-    for section, kept in (("models", ("dncnn", "dncnn_enhanced")), ("protocols", ("c_unet",))):
+    for section, kept in (("models", ("dncnn", "dncnn_enhanced")), ("protocols", ("d_rdn",))):
         content[section] = {name: content[section][name] for name in kept}
     (project / "params.yaml").write_text(yaml.safe_dump(content))
     assert main(["models"]) == 0
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split()[:2] == ["kind", "parameters"]
-    assert [row.split()[0] for row in rows] == ["dncnn", "unet"]
+    assert [row.split()[0] for row in rows] == ["dncnn", "rdn"]
     assert "128,500" in rows[0]
     assert rows[0].endswith("Zhang et al. 2017, IEEE TIP 26(7); dncnn, dncnn_enhanced")
