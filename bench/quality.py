@@ -2,8 +2,9 @@
 
 FOLDER holds radiographs and their images.csv (../shared/radiographs/chest_nih), scaled by area to 512 px. Val and test patients are those
 of the profiles `inbox` and `sample` (seed 3). Each classical method is tuned, and calibrated where profiles/sample.yaml says so, on val
-pictures under each condition; BM3D is told the noise, behind the generalised Anscombe transform for photons, and calibrated, on fewer
-pictures, as it takes seconds for each (package `bm3d`; without it the row is left out). `best` and `fast` know nothing of the condition.
+pictures under each condition. BM3D gets the true noise level (for photons behind the generalised Anscombe transform), is calibrated, and
+runs on fewer pictures, as it takes seconds per picture (package `bm3d`; without it the row is left out). `best` and `fast` know nothing of
+the condition.
 Seconds are of the processor, on one core, so other processes on the machine change them little.
 Run: OMP_NUM_THREADS=1 python bench/quality.py ../shared/radiographs/chest_nih
 """

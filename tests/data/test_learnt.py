@@ -29,7 +29,7 @@ def write(folder: Path, content: bytes) -> None:
 
 
 def test_a_file_gives_back_what_it_was_made_of_each_picture_once_by_id(tmp_path: Path) -> None:
-    write(tmp_path, (KNOWN + KNOWN).content())
+    write(tmp_path, KNOWN.joined(KNOWN).content())
     found = learnt.load(tmp_path)
     assert found is not None
     assert found.images == KNOWN.images

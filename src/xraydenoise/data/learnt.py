@@ -20,7 +20,7 @@ class Learnt(NamedTuple):
     images: tuple[str, ...]  # content ids
     signatures: np.ndarray  # float16 (N, duplicates.LENGTH), in the same order
 
-    def __add__(self, other: "Learnt") -> "Learnt":  # type: ignore[override]
+    def joined(self, other: "Learnt") -> "Learnt":
         """The pictures of both."""
         return Learnt(self.images + other.images, np.concatenate([self.signatures, other.signatures]))
 

@@ -14,7 +14,7 @@ from xraydenoise.viewer.text import plain, text
 
 MOST = 50  # pictures on a page
 AREA = 12_000_000  # px of all pictures together: a browser takes the file, of 30 to 60 MB, and one picture of 3000 x 4000 px is there whole
-FULL = 65535  # the grays that real numbers are told apart by
+FULL = 65535  # steps between the lowest and the highest of real numbers
 
 
 class Page:

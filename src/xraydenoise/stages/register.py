@@ -106,7 +106,8 @@ def taught_by(params: Params, method: runs.Method) -> Learnt | None:
     begun = seen.begun(method.name)
     if begun is None or params.models[method.name].steps == 0:
         return begun
-    return begun + seen.Pictures().learnt(pictures(method.track).query("split != 'test' and teaches")["image"])
+    own = pictures(method.track).query("split != 'test' and teaches")["image"]
+    return begun.joined(seen.Pictures().learnt(own))
 
 
 def test_set(track: str) -> str:

@@ -105,7 +105,7 @@ class Batches:
         return Batch(self.noisy(image, index, clean, step), clean, self.pictures.labels[image], self.generator)
 
     def half(self, step: int) -> bool:
-        """Whether the crops of `step` are of half the resolution; told by a hash, since a number from a GPU would have to be waited for."""
+        """Whether the crops of `step` have half the resolution. A hash decides: a random number on a GPU would stall the loop."""
         if self.augment is None or not len(self.large):
             return False
         return draw_seed(self.seed, "half", str(step)) < self.augment.half * 2**63
