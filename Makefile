@@ -4,11 +4,11 @@ BIN := .venv/bin
 READY := .venv/.ready
 NAME ?= sample
 
-.PHONY: run repro test lint ui profile help
+.PHONY: run repro test test-all lint ui profile help
 .DEFAULT_GOAL := help
 
 help:     ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: $(READY)  ## the whole pipeline: download, prepare, label, train, evaluate, register
 	@$(BIN)/python -m pipeline
@@ -19,6 +19,9 @@ repro: $(READY)  ## the same by DVC alone, without Prefect
 
 test: lint  ## ruff, mypy, import-linter and all tests
 	@OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+test-all: test  ## all tests, then the campaign of faults, with its table: N tried, N survived
+	@OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m campaign tests/faults/campaign
 
 lint: $(READY)
 	@$(BIN)/ruff format --check .
