@@ -47,6 +47,14 @@ def test_the_params_are_frozen():
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
+        ("seed", "3", ["seed", "valid integer", "'3'"]),
+        ("seed", True, ["seed", "valid integer", "True"]),
+        ("train.patch", 64.0, ["train.patch", "valid integer", "64.0"]),
+        ("conditions.noise.gaussian_10.sigma", "0.1", ["conditions.noise.gaussian_10", "sigma", "expected a number", "'0.1'"]),
+        ("conditions.noise.gaussian_10.clip", 1, ["conditions.noise.gaussian_10", "clip", "valid boolean", "1"]),
+        ("baselines.median.sizes", 3, ["baselines.median", "sizes", "should be a list", "3"]),
+        ("datasets.inbox.path", 3, ["datasets.inbox", "path", "3"]),
+        ("models.dncnn.network.kind", ["dncnn"], ["models.dncnn.network", "dncnn"]),
         ("seed", -1, ["seed", "greater than or equal to 0", "-1"]),
         ("machine.cores", 3, ["machine.cores", "Extra inputs", "3"]),
         ("conditions.noise.gaussian_10.sigma", -0.1, ["conditions.noise.gaussian_10", "sigma", "-0.1"]),
@@ -169,3 +177,10 @@ def test_a_budget_that_ends_in_the_warm_up_is_refused(refused):
 
 def test_crops_larger_than_the_regions_they_are_cut_from_are_refused(refused):
     assert "train.patch: 128 px are more than enhance.region, 96" in refused("train.patch", 128)
+
+
+def test_a_file_that_is_no_mapping_or_empty_is_refused_with_its_name(tmp_path):
+    for content in ("", "[1, 2]\n", "3\n"):
+        (tmp_path / "params.yaml").write_text(content)
+        with pytest.raises(ValueError, match=r"params\.yaml: Input should be a mapping, found"):
+            params.load(tmp_path / "params.yaml")

@@ -5,13 +5,25 @@ import pkgutil
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 
 class Config(BaseModel):
-    """What a person may turn of one thing: frozen, and a key that nobody reads is refused."""
+    """What a person may turn of one thing: frozen, typed strictly ("3" is no number), and a key that nobody reads is refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def lists_are_tuples(cls, entry: Any) -> Any:
+        """YAML and JSON know lists alone; what is frozen holds tuples."""
+        return _frozen(entry)
+
+
+def _frozen(entry: Any) -> Any:
+    if isinstance(entry, list):
+        return tuple(map(_frozen, entry))
+    return {key: _frozen(value) for key, value in entry.items()} if isinstance(entry, dict) else entry
 
 
 def by_kind(package: str) -> Callable[[Any], Any]:
@@ -32,7 +44,7 @@ def by_kind(package: str) -> Callable[[Any], Any]:
         try:
             return _load(package, entry["kind"]).Config.model_validate(entry)
         except ValidationError as error:
-            raise ValueError("; ".join(_line(fault) for fault in error.errors())) from error
+            raise ValueError("; ".join(line(fault) for fault in error.errors())) from error
 
     return read
 
@@ -41,7 +53,13 @@ def _load(package: str, kind: str) -> Any:
     return importlib.import_module(f"{package}.{kind}")
 
 
-def _line(fault: Any) -> str:
-    entry = ".".join(str(part) for part in fault["loc"])
-    found = "" if fault["type"] == "missing" else f", found {fault['input']!r}"
-    return f"{entry + ': ' if entry else ''}{fault['msg'].removeprefix('Value error, ')}{found}"
+YAML = {"tuple_type": "Input should be a list", "model_type": "Input should be a mapping", "dict_type": "Input should be a mapping"}
+
+
+def line(fault: Any) -> str:
+    """One of ValidationError.errors() as a line: the entry, what is allowed, the value that is there (a section is not repeated)."""
+    entry, value = ".".join(str(part) for part in fault["loc"]), fault["input"]
+    value = list(value) if isinstance(value, tuple) else value  # as it is written in YAML
+    message = YAML.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+    found = "" if fault["type"] == "missing" or isinstance(value, dict | BaseModel) else f", found {value!r}"
+    return f"{entry + ': ' if entry else ''}{message}{found}"

@@ -5,10 +5,9 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from xraydenoise import kinds, labelling, protocols, weights
+from xraydenoise import kinds, labelling, protocols, strict_yaml, weights
 from xraydenoise.data import sources
 from xraydenoise.data.config import IngestConfig
 from xraydenoise.denoise import REGISTERED
@@ -194,18 +193,6 @@ def load(path: Path = Path("params.yaml")) -> Params:
     if not path.exists():
         raise ValueError(f"{path}: not there; run from the project's root, or write one with `python -m xraydenoise profile sample`")
     try:
-        return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+        return Params.model_validate(strict_yaml.read(path))
     except ValidationError as error:
-        raise ValueError("\n".join(_lines(path, error))) from error
-
-
-def _lines(path: Path, error: ValidationError) -> list[str]:
-    lines = []
-    for fault in error.errors():
-        entry = ".".join(str(part) for part in fault["loc"])
-        found = "" if fault["type"] == "missing" or isinstance(fault["input"], dict | Params) else f", found {fault['input']!r}"
-        message = fault["msg"].removeprefix("Value error, ")
-        lines.append(f"{path}: {entry + ': ' if entry else ''}{message}{found}")
-    return lines
+        raise ValueError("\n".join(f"{path}: {kinds.line(fault)}" for fault in error.errors())) from error

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, NamedTuple
 from urllib.parse import quote
 
 import pandas as pd
-from pydantic import BeforeValidator, SerializeAsAny
+from pydantic import BeforeValidator, SerializeAsAny, Strict
 
 from xraydenoise import kinds
 
@@ -37,7 +37,7 @@ class Source(kinds.Config):
     """What every kind of source offers; each kind's `Config` is one."""
 
     kind: str
-    path: Path  # what DVC watches: the stage runs again when it changes
+    path: Annotated[Path, Strict(False)]  # what DVC watches: the stage runs again when it changes
     family: ClassVar[str] = ""  # datasets of one family share their patients; "": a dataset's patients are its own
 
     def check(self) -> None:
