@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from xraydenoise import params
+from xraydenoise.inputs import resolved
 from xraydenoise.registry import package
 from xraydenoise.stages import train
 
@@ -44,18 +45,6 @@ NAMED = {  # modules that no import names, since params.yaml does: of the entry 
 @cache
 def graph() -> grimp.ImportGraph:
     return grimp.build_graph("xraydenoise")
-
-
-def resolved(text: str, key: str, item: object) -> str:
-    """`text` with DVC's ${key} and ${item.a.b} put in."""
-    while "${" in text:
-        before, _, rest = text.partition("${")
-        place, _, after = rest.partition("}")
-        value = item
-        for part in place.split(".")[1:]:
-            value = value[part]
-        text = f"{before}{key if place == 'key' else value}{after}"
-    return text
 
 
 def items(stage: str, profile: str) -> Iterator[tuple[str, object]]:

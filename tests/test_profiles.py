@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dvc.repo
 import pytest
+from dvc.dependency import ParamsDependency
+from dvc.stage import PipelineStage
 
-from xraydenoise import params, profiles
+from xraydenoise import inputs, params, profiles
 from xraydenoise.__main__ import STAGES, main
 
 ROOT = Path(__file__).parents[1]
@@ -89,7 +92,7 @@ def test_what_people_type_before_a_run_works_or_says_in_one_line_what_is_missing
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_dvc_and_the_flow_see_every_stage_of_the_profile_and_plan_them_all(name, tmp_path):
+def test_dvc_the_flow_and_the_stages_see_the_same_graph_of_the_profile(name, tmp_path):
     for file in ("dvc.yaml", "data.dvc", ".dvcignore", ".gitignore"):
         shutil.copyfile(ROOT / file, file)
     for folder in ("src", "pipeline"):
@@ -111,3 +114,9 @@ def test_dvc_and_the_flow_see_every_stage_of_the_profile_and_plan_them_all(name,
         [sys.executable, "-m", "dvc", "dag", "--dot"], env=environment, capture_output=True, text=True, check=True
     ).stdout
     assert all(f'"{stage}"' in graph for stage in stages)
+    with dvc.repo.Repo() as repo:
+        for stage in repo.index.stages:
+            if isinstance(stage, PipelineStage):
+                names, paths = inputs.listed(*f"{stage.name}@".split("@")[:2])
+                assert {os.path.relpath(dep.fs_path) for dep in stage.deps if not isinstance(dep, ParamsDependency)} == set(map(str, paths))
+                assert {name for dep in stage.deps if isinstance(dep, ParamsDependency) for name in dep.params} == set(names)

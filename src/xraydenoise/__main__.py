@@ -153,6 +153,13 @@ class _Help(argparse.Action):
 
 
 def _stage(chosen: argparse.Namespace) -> None:
+    from xraydenoise import inputs
+
+    with inputs.unchanged(chosen.command, getattr(chosen, "name", "")):
+        _run(chosen)
+
+
+def _run(chosen: argparse.Namespace) -> None:
     from xraydenoise import params
 
     checked = params.load()

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import time
 
 import pytest
 import yaml
@@ -59,6 +61,19 @@ def test_a_model_goes_on_from_the_registered_one_and_runs_nothing_else(project):
     project.params({"models.further": entry | {"start": f"models:/xraydenoise@{alias}", "steps": 3}})
     assert project.repro() == {"start", "train@further", "evaluate@further", "compare", "register"}
     assert json.loads((project.root / "artifacts/train/further/config.json").read_text())["start"] == f"models:/xraydenoise@{alias}"
+
+
+def test_an_entry_that_is_edited_while_its_training_runs_is_not_recorded_as_what_was_trained(project):
+    project.params({"models.dncnn.steps": 2000})
+    checkpoint = project.root / "work/train/dncnn/checkpoint.safetensors"
+    repro = subprocess.Popen(["dvc", "repro"], cwd=project.root, env=project.env, stderr=subprocess.PIPE, text=True)
+    while not checkpoint.exists():
+        assert repro.poll() is None
+        time.sleep(0.02)
+    project.params({"models.dncnn.steps": 10})
+    assert repro.communicate()[1].startswith("error: train dncnn: models.dncnn in params.yaml changed while it ran")
+    assert project.repro() >= {"train@dncnn", "evaluate@dncnn"}
+    assert json.loads((project.root / "artifacts/train/dncnn/config.json").read_text())["steps_run"] == 10
 
 
 def test_lost_outputs_come_back_from_the_cache_and_mlflow_is_filled_again(project):

@@ -20,17 +20,17 @@ Kill = Callable[[int, int], None]
 def left(root: Path, within: float) -> list[str]:
     """The processes that still work in the folder after so many seconds."""
     deadline = time.monotonic() + within
-    while (lives := list(living(root))) and time.monotonic() < deadline:
+    while (lives := living(root)) and time.monotonic() < deadline:
         time.sleep(0.1)
     return lives
 
 
 def living(root: Path) -> list[str]:
-    lives = []
-    for process in psutil.process_iter(["cwd", "status", "cmdline"]):
-        if process.info["cwd"] == str(root) and process.info["status"] != psutil.STATUS_ZOMBIE:
-            lives.append(" ".join(process.info["cmdline"] or []))
-    return lives
+    return [
+        " ".join(process.info["cmdline"] or [])
+        for process in psutil.process_iter(["cwd", "status", "cmdline"])
+        if process.info["cwd"] == str(root) and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
 
 
 @pytest.mark.parametrize(
