@@ -64,14 +64,14 @@ def test_a_model_goes_on_from_the_registered_one_and_runs_nothing_else(project):
 
 
 def test_an_entry_that_is_edited_while_its_training_runs_is_not_recorded_as_what_was_trained(project):
-    project.params({"models.dncnn.steps": 2000})
+    project.params({"models.dncnn.steps": 600})
     checkpoint = project.root / "work/train/dncnn/checkpoint.safetensors"
     repro = subprocess.Popen(["dvc", "repro"], cwd=project.root, env=project.env, stderr=subprocess.PIPE, text=True)
     while not checkpoint.exists():
         assert repro.poll() is None
         time.sleep(0.02)
     project.params({"models.dncnn.steps": 10})
-    assert repro.communicate()[1].startswith("error: train dncnn: models.dncnn in params.yaml changed while it ran")
+    assert "error: train dncnn: models.dncnn in params.yaml changed while it ran" in repro.communicate()[1]
     assert project.repro() >= {"train@dncnn", "evaluate@dncnn"}
     assert json.loads((project.root / "artifacts/train/dncnn/config.json").read_text())["steps_run"] == 10
 
