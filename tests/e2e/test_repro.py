@@ -129,6 +129,15 @@ def test_weights_that_are_not_the_pinned_ones_stop_before_any_compute(project):
     assert "weights.pth" in said
 
 
+def test_weights_behind_a_url_that_leads_nowhere_stop_before_any_compute(project):
+    project.params({"label.weights": "http://127.0.0.1:9/x4plus.pth"})
+    said = project.run("python", "-m", "pipeline", fails=True)
+    assert len(said.splitlines()) == 1
+    assert said.startswith("error: label.weights: http://127.0.0.1:9/x4plus.pth: ")
+    assert said.endswith("; fetch it elsewhere and give its path\n")
+    assert said == project.run("python", "-m", "xraydenoise", "check", fails=True)
+
+
 def test_an_inbox_image_that_its_table_lists_and_nobody_put_there_is_named(project):
     images = project.root / "inbox" / "images"
     images.mkdir()
