@@ -94,7 +94,7 @@ def _number(error: BaseException) -> int | None:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno if error.errno in WAYS_OUT else None
     if isinstance(error, sqlite3.OperationalError):  # it tells "unable to open" and "I/O error" on a full disk too, and no name
-        full = error.sqlite_errorcode == sqlite3.SQLITE_FULL or shutil.disk_usage(Path.cwd()).free < TIGHT
+        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or shutil.disk_usage(Path.cwd()).free < TIGHT
         return errno.ENOSPC if full else None
     found = NUMBER.search(str(error))
     return int(found[1]) if found and int(found[1]) in WAYS_OUT else None
