@@ -19,6 +19,7 @@ except ModuleNotFoundError as error:
     sys.exit(f"error: {lacking(error)}")
 
 HOME = Path(".prefect")  # the flow's own Prefect: database and logs, of this project alone
+ROOM = 16_000_000  # bytes; Prefect on a full disk does not start, and says so in thousand lines after minutes
 BEFORE = HOME / "before"  # what DVC had written before the flow that runs, or that was killed
 
 
@@ -60,6 +61,8 @@ def _run(begun: float, only_plan: bool) -> int:
         plan = graph.plan(forced=("register",) if store and not only_plan else ())
         if "label" in plan.stages and not only_plan:
             check.reach(checked)  # before anything is computed; a run that needs no label needs no network
+        if plan.stages and not only_plan:
+            disk.spare(HOME, ROOM, "the databases and logs of Prefect and MLflow, beside what the stages write,")
     except Exception as error:
         print("\n".join(f"error: {line}" for line in str(disk.explained(error) or error).splitlines()), file=sys.stderr)
         return 1

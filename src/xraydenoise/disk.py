@@ -81,6 +81,15 @@ def explained(error: BaseException) -> DiskError | None:
         error = cause
 
 
+def spare(path: Path, size: int, what: str) -> None:
+    """Raise OSError where fewer than `size` bytes are free for `path`, which `what` needs."""
+    place = mount(path)
+    if (free := shutil.disk_usage(place).free) < size:
+        raise OSError(
+            f"{path}: {free / 1e6:.1f} MB are free on {place}, and {what} need {size / 1e6:.0f} MB; {WAYS_OUT[errno.ENOSPC]} and run again"
+        )
+
+
 def mount(path: Path) -> Path:
     """Where the file system that holds `path`, which need not be there, is mounted."""
     place = path.absolute()
