@@ -10,9 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.conftest import Project, copy_project
-from tests.faults.campaign.conftest import Tried
-
 PAGE = 4096  # bytes, the least that a tmpfs gives out
 LINE = re.compile(r"error: \S.*: cannot be written: No space left on device, \d+\.\d MB are free on /\S+; make room there and run again")
 LEFT = (0.0, 0.3, 0.7)  # of what a stage writes, the share that there is room for
@@ -24,6 +21,11 @@ class Small:
 
     def __init__(self, place: Path) -> None:
         self.place = place
+
+    def copy(self, project):
+        """The project on this file system."""
+        shutil.copytree(project.root, self.place / "project", symlinks=True)
+        return type(project)(self.place / "project")
 
     def used(self) -> int:
         found = os.statvfs(self.place)
@@ -53,11 +55,8 @@ def remove(path: Path) -> None:
     shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def test_a_disk_that_is_full_in_a_stage_is_one_line_and_the_stage_then_makes_the_same_bytes(
-    reproduced: Project, small: Small, tried: Tried
-) -> None:
-    shutil.copytree(reproduced.root, small.place / "project", symlinks=True)
-    project = Project(small.place / "project")
+def test_a_disk_that_is_full_in_a_stage_is_one_line_and_the_stage_then_makes_the_same_bytes(reproduced, small: Small, tried) -> None:
+    project = small.copy(reproduced)
     lock = project.read("dvc.lock")[0]
     for name, stage in yaml.safe_load(lock)["stages"].items():
         if "cmd" not in stage:  # data.dvc
@@ -83,15 +82,21 @@ def test_a_disk_that_is_full_in_a_stage_is_one_line_and_the_stage_then_makes_the
 @pytest.mark.parametrize("command", [("dvc", "repro"), ("python", "-m", "pipeline")], ids=["dvc repro", "flow"])
 @pytest.mark.parametrize("share", ROOM)
 def test_a_run_that_fills_the_disk_goes_on_when_there_is_room_and_ends_with_the_same_bytes(
-    command: tuple[str, ...], share: float, reproduced: Project, small: Small, tried: Tried
+    command: tuple[str, ...], share: float, reproduced, fresh, small: Small, tried
 ) -> None:
-    project = copy_project(small.place / "project")
+    project = small.copy(fresh)
     before = small.used()
     whole = sum(weight(reproduced.root / part) for part in ("artifacts", "mlruns", ".dvc", "data", "downloads"))
     small.resize(before + int(share * whole))
     ended = subprocess.run(command, cwd=project.root, env=project.env, capture_output=True, text=True, check=False)
     said = ended.stdout + ended.stderr
-    print(share, command, ended.returncode, len(said.splitlines()), [line for line in said.splitlines() if "rror" in line or "written" in line])
+    print(
+        share,
+        command,
+        ended.returncode,
+        len(said.splitlines()),
+        [line for line in said.splitlines() if "rror" in line or "written" in line],
+    )
     small.resize(1 << 30)
     again = subprocess.run(command, cwd=project.root, env=project.env, capture_output=True, text=True, check=False)
     same = project.read("dvc.lock") == reproduced.read("dvc.lock")
