@@ -1,4 +1,4 @@
-"""What every test gives back as it was, damage to a file, a browser, and the whole project in a new folder: the real `dvc repro`, run once."""
+"""What every test gives back as it was, damage to a file, a browser, and a project in a new folder: the real `dvc repro`, run once."""
 
 import json
 import os
