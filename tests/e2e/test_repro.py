@@ -114,6 +114,17 @@ def test_a_lock_that_a_kill_cut_off_is_mended_and_nothing_is_made_again(project)
     assert "Nothing has changed" in project.run("python", "-m", "pipeline")
 
 
+def test_a_damaged_record_and_damaged_times_are_told_and_cost_no_more_than_registering_again(project):
+    before = project.read("mlruns/registered.json", "dvc.lock")
+    (project.root / "mlruns/registered.json").write_bytes(b"")
+    (project.root / "logs/evaluate-fast.json").write_bytes(b"")
+    assert "`dvc repro register` writes it again" in project.run("python", "-m", "xraydenoise", "verdict", fails=True)
+    said = project.run("python", "-m", "pipeline")
+    assert "1 of 23 stages to run: register\n" in said
+    assert "logs/evaluate-fast.json: is damaged" in said
+    assert project.read("mlruns/registered.json", "dvc.lock") == before
+
+
 def test_a_wrong_key_stops_before_any_compute(project):
     project.params({"train.batchsize": 3})
     said = project.run("python", "-m", "pipeline", fails=True)
