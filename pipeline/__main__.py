@@ -36,8 +36,13 @@ def main() -> int:
     begun = time.monotonic()
     if chosen.plan:
         return _run(begun, only_plan=True)
-    HOME.mkdir(exist_ok=True)
-    with (HOME / "flow.lock").open("w") as held:
+    try:
+        HOME.mkdir(exist_ok=True)
+        held = (HOME / "flow.lock").open("w")
+    except OSError as error:
+        print(f"error: {disk.explained(error) or error}", file=sys.stderr)
+        return 1
+    with held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
