@@ -12,13 +12,14 @@ from xraydenoise.layers import lacking
 
 try:
     from pipeline import command, crash, graph, lock, report, versions
-    from xraydenoise import params, profiles
+    from xraydenoise import disk, params, profiles
     from xraydenoise.registry import presence
     from xraydenoise.stages import check, register
 except ModuleNotFoundError as error:
     sys.exit(f"error: {lacking(error)}")
 
 HOME = Path(".prefect")  # the flow's own Prefect: database and logs, of this project alone
+ROOM = 16_000_000  # bytes; Prefect on a full disk does not start, and says so in thousand lines after minutes
 BEFORE = HOME / "before"  # what DVC had written before the flow that runs, or that was killed
 
 
@@ -35,8 +36,13 @@ def main() -> int:
     begun = time.monotonic()
     if chosen.plan:
         return _run(begun, only_plan=True)
-    HOME.mkdir(exist_ok=True)
-    with (HOME / "flow.lock").open("w") as held:
+    try:
+        HOME.mkdir(exist_ok=True)
+        held = (HOME / "flow.lock").open("w")
+    except OSError as error:
+        print(f"error: {disk.explained(error) or error}", file=sys.stderr)
+        return 1
+    with held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -58,8 +64,12 @@ def _run(begun: float, only_plan: bool) -> int:
         versions.keep_inbox()
         store = _missing(checked)
         plan = graph.plan(forced=("register",) if store and not only_plan else ())
+        if "label" in plan.stages and not only_plan:
+            check.reach(checked)  # before anything is computed; a run that needs no label needs no network
+        if plan.stages and not only_plan:
+            disk.spare(HOME, ROOM, "the databases and logs of Prefect and MLflow, beside what the stages write,")
     except Exception as error:
-        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        print("\n".join(f"error: {line}" for line in str(disk.explained(error) or error).splitlines()), file=sys.stderr)
         return 1
     if store:
         way = "`make run` or `dvc repro --single-item --force register` puts it there" if only_plan else "registering it again"
@@ -74,8 +84,14 @@ def _run(begun: float, only_plan: bool) -> int:
 
 def _missing(checked: params.Params) -> str | None:
     """The chosen MLflow store where it lacks a model that stage register put elsewhere."""
-    lacking = (presence.missing(checked.registry, track, register.record(track)["digest"]) for track in register.found())
-    return next((store for store in lacking if store), None)  # of a track without a record, DVC runs that stage anyway
+    for track in register.found():
+        try:
+            digest = register.record(track)["digest"]
+        except ValueError:  # it is damaged: DVC finds that it changed and runs the stage anyway, as where there is none
+            continue
+        if store := presence.missing(checked.registry, track, digest):
+            return store
+    return None
 
 
 def _flow(checked: params.Params, plan: graph.Plan, begun: float) -> int:
@@ -91,6 +107,11 @@ def _flow(checked: params.Params, plan: graph.Plan, begun: float) -> int:
         flow.run(checked, plan)
     except command.StageError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if not (full := disk.explained(error)):
+            raise
+        print(f"error: {full}", file=sys.stderr)
         return 1
     finally:
         lock.order(BEFORE, plan.order)

@@ -1,4 +1,4 @@
-"""What every test gives back as it was, a browser, and the whole project in a new folder: the real `dvc repro`, run once."""
+"""What every test gives back as it was, damage to a file, a browser, and a project in a new folder: the real `dvc repro`, run once."""
 
 import json
 import os
@@ -17,6 +17,25 @@ FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
     "--disable-sync --force-device-scale-factor=1 --window-size=1280,1000"
 )
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "cut": lambda content: content[: len(content) // 2],
+    "empty": lambda _: b"",
+    "garbage": lambda _: b"\xff\x00 none of ours \n" * 9,
+    "zeroed": lambda content: bytes(len(content)),
+    "flipped": lambda content: content[: (place := len(content) * 3 // 4)] + bytes([content[place] ^ 1]) + content[place + 1 :],
+}
+
+
+@pytest.fixture(params=DAMAGE)
+def damage(request: pytest.FixtureRequest) -> Callable[[Path], None]:
+    """Damages a file in one of five ways; one bit is flipped at three quarters of it."""
+
+    def damage(path: Path) -> None:
+        path.write_bytes(DAMAGE[request.param](path.read_bytes()))
+
+    return damage
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import xraydenoise
+from xraydenoise import disk
 from xraydenoise.layers import lacking
 from xraydenoise.leash import tie_to_parent
 
@@ -75,10 +76,11 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"error: {chosen.command}: {lacking(error, chosen.command)}", file=sys.stderr)
         return 1
-    except (ValueError, OSError, RuntimeError) as error:
-        if os.environ.get("XRAYDENOISE_TRACEBACK"):
+    except Exception as error:
+        full = disk.explained(error)
+        if os.environ.get("XRAYDENOISE_TRACEBACK") or not (full or isinstance(error, ValueError | OSError | RuntimeError)):
             raise
-        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        print("\n".join(f"error: {line}" for line in str(full or error).splitlines()), file=sys.stderr)
         return 1
     return 0
 
@@ -167,7 +169,8 @@ def _run(chosen: argparse.Namespace) -> None:
     if chosen.command not in NAMED:
         stage.run(checked)
         if chosen.command == "check":
-            print("params.yaml, the images that it names, the weights that models begin from and those of Real-ESRGAN are good")
+            told = f"those of Real-ESRGAN {stage.reach(checked)}"
+            print(f"params.yaml, the images that it names and the weights that models begin from are good; {told}")
         return
     section = {"download": "datasets", "degrade": "conditions", "baseline": "baselines", "reproduce": "protocols"}.get(
         chosen.command, "models"

@@ -8,6 +8,8 @@ import pandera.errors
 import pandera.pandas as pa
 from pandera.typing import Series
 
+from xraydenoise import disk
+
 SPLITS = ("train", "val", "test")
 TRACKS = ("noise", "enhanced")
 
@@ -344,12 +346,11 @@ def write(frame: pd.DataFrame, path: Path, schema: type[Table]) -> None:
     Raises ValueError naming the file, the column and the values at fault.
     """
     checked = _checked(frame, path, schema)[list(schema.to_schema().columns)]
-    partial = path.with_name(path.name + ".partial")
-    if path.suffix == ".csv":
-        checked.to_csv(partial, index=False, lineterminator="\n")
-    else:
-        checked.to_parquet(partial, index=False)
-    partial.replace(path)
+    with disk.whole(path) as partial:
+        if path.suffix == ".csv":
+            checked.to_csv(partial, index=False, lineterminator="\n")
+        else:
+            checked.to_parquet(partial, index=False)
 
 
 def read(path: Path, schema: type[Table]) -> pd.DataFrame:

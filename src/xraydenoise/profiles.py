@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from xraydenoise import params
+from xraydenoise import disk, params
 
 PROFILES = Path("profiles")
 PARAMS = Path("params.yaml")
@@ -25,7 +25,7 @@ def switch(name: str, force: bool = False) -> str:
     if PARAMS.exists() and PARAMS.read_bytes() not in known and not force:
         raise ValueError(f"{PARAMS}: holds edits of yours; keep them as {PROFILES}/NAME.yaml, or overwrite them with --force")
     checked = params.load(PROFILES / f"{name}.yaml")
-    shutil.copyfile(PROFILES / f"{name}.yaml", PARAMS)
+    disk.write(PARAMS, (PROFILES / f"{name}.yaml").read_bytes())
     dropped = drop_others(checked)
     return f"{PARAMS} is now the profile {name}" + (f"; dropped {', '.join(map(str, dropped))}" if dropped else "")
 

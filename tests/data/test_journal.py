@@ -47,7 +47,9 @@ def whole(tmp_path: Path) -> list[bytes]:
 
 def test_rows_tell_where_their_pixels_lie(whole: list[bytes], tmp_path: Path) -> None:
     journal = Journal(tmp_path / "whole", "a")
-    assert journal.complete
+    assert journal.done == 6
+    with journal:
+        pass
     assert [row["file"] for row in journal.read()] == list("012345")
     table = journal.table(["file", "offset", "height", "width"], having="offset")
     assert table.to_dict("list") == {"file": ["0", "2", "4"], "offset": [0, 12, 30], "height": [3, 3, 3], "width": [4, 6, 8]}
@@ -62,14 +64,14 @@ def test_rows_tell_where_their_pixels_lie(whole: list[bytes], tmp_path: Path) ->
 def test_after_a_failure_it_goes_on_to_the_same_bytes(done: int, whole: list[bytes], tmp_path: Path) -> None:
     interrupted(tmp_path / "b", done)
     again = Journal(tmp_path / "b", "a")
-    assert (again.done, again.complete) == (done, False)
+    assert again.done == done
     with again:
         fill(again, range(done, 6))
     assert files(tmp_path / "b") == whole
 
 
 @pytest.mark.parametrize(
-    ("name", "left"), [("rows.jsonl", 70), ("pixels.npy.partial", 128 + 40), ("signatures.npy.partial", 128 + 4 * LENGTH + 3)]
+    ("name", "left"), [("rows.jsonl", 150), ("pixels.npy.partial", 128 + 40), ("signatures.npy.partial", 128 + 4 * LENGTH + 3)]
 )
 def test_whatever_a_kill_left_of_the_files_only_whole_rows_count(name: str, left: int, whole: list[bytes], tmp_path: Path) -> None:
     interrupted(tmp_path / "b", 5)
@@ -86,7 +88,7 @@ def test_a_kill_between_the_two_stores_loses_no_row(whole: list[bytes], tmp_path
     folder = tmp_path / "whole"
     (folder / "signatures.npy").rename(folder / "signatures.npy.partial")
     again = Journal(folder, "a")
-    assert (again.done, again.complete) == (6, False)
+    assert again.done == 6
     with again:
         fill(again, range(6, 6))
     assert files(folder) == whole
@@ -94,7 +96,7 @@ def test_a_kill_between_the_two_stores_loses_no_row(whole: list[bytes], tmp_path
 
 def test_under_another_key_it_starts_anew(whole: list[bytes], tmp_path: Path) -> None:
     journal = Journal(tmp_path / "whole", "b")
-    assert (journal.done, journal.complete, list(journal.read())) == (0, False, [])
+    assert (journal.done, list(journal.read())) == (0, [])
 
 
 @pytest.mark.parametrize("reason", ["crash", "memory", "timeout"])
@@ -107,7 +109,36 @@ def test_a_row_refused_for_a_passing_reason_is_written_again_with_all_behind_it(
         for name in () if ended else ("pixels.npy", "signatures.npy"):  # as a kill would leave them
             (tmp_path / "b" / name).rename(tmp_path / "b" / f"{name}.partial")
         again = Journal(tmp_path / "b", "a")
-        assert (again.done, again.complete, len(list(again.read()))) == (3, False, 3)
+        assert (again.done, len(list(again.read()))) == (3, 3)
     with again:
         fill(again, range(3, 6))
     assert files(tmp_path / "b") == whole
+
+
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize("name", ["rows.jsonl", "pixels.npy", "signatures.npy", "key"])
+def test_what_is_damaged_is_told_in_a_line_and_done_again_to_the_same_bytes(
+    name: str, ended: bool, damage, whole: list[bytes], tmp_path: Path, capsys
+) -> None:
+    folder = tmp_path / "whole"
+    if not ended and (folder / name).suffix == ".npy":
+        (folder / name).rename(folder / f"{name}.partial")
+    damage(next(folder.glob(f"{name}*")))
+    again = Journal(folder, "a")
+    assert again.done < 6
+    assert len(list(again.read())) == again.done
+    said = capsys.readouterr().out
+    if name != "key" and (folder / "rows.jsonl").stat().st_size:
+        assert said == "" or said.startswith(f"{folder / 'rows.jsonl'}: from row {again.done + 1} on ")
+    with again:
+        fill(again, range(again.done, 6))
+    assert files(folder) == whole
+
+
+def test_a_damaged_header_of_a_store_is_written_again(whole: list[bytes], tmp_path: Path) -> None:
+    for name in ("pixels.npy", "signatures.npy"):
+        with (tmp_path / "whole" / name).open("r+b") as file:
+            file.write(bytes(100))
+    with Journal(tmp_path / "whole", "a") as again:
+        assert again.done == 6
+    assert files(tmp_path / "whole") == whole

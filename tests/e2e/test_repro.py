@@ -129,6 +129,17 @@ def test_a_lock_that_a_kill_cut_off_is_mended_and_nothing_is_made_again(project)
     assert "Nothing has changed" in project.run("python", "-m", "pipeline")
 
 
+def test_a_damaged_record_and_damaged_times_are_told_and_cost_no_more_than_registering_again(project):
+    before = project.read("mlruns/registered.json", "dvc.lock")
+    (project.root / "mlruns/registered.json").write_bytes(b"")
+    (project.root / "logs/evaluate-fast.json").write_bytes(b"")
+    assert "`dvc repro register` writes it again" in project.run("python", "-m", "xraydenoise", "verdict", fails=True)
+    said = project.run("python", "-m", "pipeline")
+    assert "1 of 23 stages to run: register\n" in said
+    assert "logs/evaluate-fast.json: is damaged" in said
+    assert project.read("mlruns/registered.json", "dvc.lock") == before
+
+
 def test_a_wrong_key_stops_before_any_compute(project):
     project.params({"train.batchsize": 3})
     said = project.run("python", "-m", "pipeline", fails=True)
@@ -142,6 +153,15 @@ def test_weights_that_are_not_the_pinned_ones_stop_before_any_compute(project):
     assert len(said.splitlines()) == 1
     assert "sha256" in said
     assert "weights.pth" in said
+
+
+def test_weights_behind_a_url_that_leads_nowhere_stop_before_any_compute(project):
+    project.params({"label.weights": "http://127.0.0.1:9/x4plus.pth"})
+    said = project.run("python", "-m", "pipeline", fails=True)
+    assert len(said.splitlines()) == 1
+    assert said.startswith("error: label.weights: http://127.0.0.1:9/x4plus.pth: ")
+    assert said.endswith("; fetch it elsewhere and give its path\n")
+    assert said == project.run("python", "-m", "xraydenoise", "check", fails=True)
 
 
 def test_an_inbox_image_that_its_table_lists_and_nobody_put_there_is_named(project):

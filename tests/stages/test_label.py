@@ -1,5 +1,4 @@
 import hashlib
-import json
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from xraydenoise import contracts, enhancement, labelling, params
+from xraydenoise import contracts, enhancement, labelling, logs, params
 from xraydenoise.data import store
 from xraydenoise.labelling import audit, lesions, page, weights, worst
 from xraydenoise.stages import enhance, label, tracks
@@ -235,7 +234,7 @@ def test_a_picture_without_a_place_for_a_lesion_is_labelled_once_and_not_vetoed_
 def test_nothing_is_left_in_work_and_timings_stay_out_of_the_outputs(run, cheap) -> None:
     run(cheap)
     assert not WORK.exists()
-    assert json.loads(label.LOG.read_text())["pictures"] == PASSES
+    assert logs.read("label")["pictures"] == PASSES
     first = outputs()
     run(cheap)
     assert outputs() == first
@@ -256,6 +255,22 @@ def test_a_broken_label_stops_the_stage_with_its_image_and_the_others_need_not_b
     calls.clear()
     run(cheap)
     assert len(calls) == PASSES - 3
+
+
+def test_what_the_network_made_is_made_again_where_it_is_damaged(run, cheap, calls, brightened, damage, capsys) -> None:
+    brightened(["val"])
+    with pytest.raises(ValueError, match="split val would keep none"):
+        run(cheap | {"veto": cheap["veto"] | {"shift": 0.004}})
+    damaged = sorted(WORK.glob("*.npy"))[1]
+    damage(damaged)
+    calls.clear()
+    capsys.readouterr()
+    run(cheap | {"veto": cheap["veto"] | {"shift": 0.06}})
+    assert len(calls) == 1
+    assert capsys.readouterr().out.splitlines()[0].startswith(f"{damaged}: is damaged")
+    resumed = outputs()
+    run(cheap | {"veto": cheap["veto"] | {"shift": 0.06}})
+    assert outputs() == resumed
 
 
 def test_wrong_weights_stop_the_stage_before_a_label_is_made(run, cheap, calls) -> None:

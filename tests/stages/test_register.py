@@ -52,6 +52,15 @@ def test_a_first_model_that_beats_the_median_everywhere_becomes_champion_and_the
     assert main(["verdict"]) == 0
 
 
+@pytest.mark.parametrize("content", [b"", b'{"name": ', b"[]", b"null", b"\xff\xfe", b'{"name": "xraydenoise"}'])
+def test_a_record_that_is_damaged_is_named_with_the_way_out(content, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    register.RECORD.parent.mkdir()
+    register.RECORD.write_bytes(content)
+    with pytest.raises(ValueError, match=r"^mlruns/registered\.json: is damaged \(.*\); `dvc repro register` writes it again$"):
+        register.record("noise")
+
+
 def test_registering_again_writes_the_same_record_and_registers_nothing(ready):
     register.run(ready)
     record = register.RECORD.read_bytes()

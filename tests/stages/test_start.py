@@ -51,6 +51,21 @@ def test_packaged_weights_come_with_what_they_learnt_from(begins) -> None:
     assert learnt.seen(found, found.images[:3], found.signatures[:3]) == set(found.images[:3])
 
 
+@pytest.mark.parametrize("name", ["start.txt", "config.json"])
+def test_what_was_fetched_and_is_damaged_is_looked_for_again_and_stops_nothing(name, begins, mine, damage, monkeypatch) -> None:
+    registered = "models:/x@champion"
+    monkeypatch.setattr(start.fetch, "fetch", lambda _: mine)
+    chosen = begins(other=registered)
+    start.run(chosen)
+    monkeypatch.setattr(start.fetch, "fetch", lambda uri: pytest.fail(f"{uri} is there"))
+    start.check(chosen)
+    damage(start.OUT / "other" / name)
+    asked = []
+    monkeypatch.setattr(start.fetch, "fetch", lambda uri: asked.append(uri) or mine)
+    start.check(chosen)
+    assert asked == [registered] or (name, start._fetched(start.OUT / "other", chosen.models["other"])) == ("start.txt", True)
+
+
 def test_a_model_that_begins_anew_has_a_folder_that_says_so(begins) -> None:
     start.run(begins(other=None))
     assert [path.name for path in (start.OUT / "other").iterdir()] == [start.TOLD]

@@ -25,6 +25,17 @@ def test_sync_is_quiet_unless_it_logs_something(ready, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00" * 90 + b"\n", b"\xff\xfe\n\n", b"step,loss\nten,0.5\n", b"loss,rate\n1,2\n", b"step,loss\n1\n"]
+)
+def test_a_history_that_a_kill_left_damaged_keeps_no_other_training_from_being_mirrored(content, ready, capfd):
+    shutil.rmtree(Path("artifacts/train", MODEL))
+    Path("work/train", MODEL).mkdir(parents=True)
+    Path("work/train", MODEL, "history.csv").write_bytes(content)
+    sync.run(ready)
+    assert "point" not in capfd.readouterr().out
+
+
 @pytest.fixture
 def sample(compared: Path) -> Params:
     """The whole profile, in the compared project."""

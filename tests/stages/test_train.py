@@ -246,6 +246,22 @@ def test_a_run_killed_half_way_ends_with_the_very_bytes_of_an_uninterrupted_one(
     assert outputs("dncnn", tracks) == outputs("dncnn")
 
 
+def test_a_damaged_checkpoint_and_history_cost_the_work_and_change_no_byte(short, damage, monkeypatch, capsys) -> None:
+    train.run(short(), "dncnn")
+    whole = outputs("dncnn")
+    with monkeypatch.context() as patch:
+        patch.setattr(train.shutil, "rmtree", lambda *_, **__: None)  # the run dies before it clears its work
+        train.run(short(), "dncnn")
+    for name in ("checkpoint.safetensors", "history.csv"):
+        damage(Path("work/train/dncnn", name))
+    capsys.readouterr()
+    train.run(short(), "dncnn")
+    said = capsys.readouterr().out
+    assert "work/train/dncnn/checkpoint.safetensors: is damaged" in said
+    assert "is of other params" not in said
+    assert outputs("dncnn") == whole
+
+
 def test_the_input_of_each_enhanced_picture_is_its_own_through_its_own_curve(tracks: Path) -> None:
     folder = Path("artifacts/tracks/enhanced")
     regions = contracts.read(folder / "regions.parquet", contracts.Regions)

@@ -184,3 +184,17 @@ def test_a_crash_while_saving_leaves_the_last_checkpoint_whole(fit, tmp_path: Pa
             checkpoints.save(state, path, "recipe")
     assert checkpoints.restore(fresh, path, "recipe")
     assert fresh.step == 1
+
+
+def test_a_damaged_checkpoint_is_deleted_in_a_line_and_training_begins_anew(fit, damage, tmp_path: Path, capsys) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    trained, fresh, untouched = begin(NETWORKS[0]), begin(NETWORKS[0]), begin(NETWORKS[0])
+    list(islice(fit(trained), 12))
+    checkpoints.save(trained, path, "recipe")
+    damage(path)
+    assert not checkpoints.restore(fresh, path, "recipe")
+    assert_same(fresh, untouched)
+    assert not path.exists()
+    said = capsys.readouterr().out
+    assert said.startswith(f"{path}: is damaged")
+    assert said.count("\n") == 1

@@ -1,13 +1,17 @@
 """The pixel store: many pictures of any size in one flat .npy, memory-mapped; full scale is 65535, MONOCHROME2."""
 
+import contextlib
+import io
 import os
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from xraydenoise import disk
 from xraydenoise.data.depth import FULL_SCALE
 
 HEADER = 128  # bytes; numpy pads the header of a flat array to this
@@ -25,9 +29,10 @@ class Writer:
         self.partial = partial(path)
 
     def __enter__(self) -> "Writer":
-        self.file = self.partial.open("r+b" if self.kept else "wb")
-        self.file.truncate(HEADER + self.size * self.dtype.itemsize)
-        self.file.seek(0, os.SEEK_END)
+        with disk.naming(self.path):
+            self.file = self.partial.open("r+b" if self.kept else "wb")
+            self.file.truncate(HEADER + self.size * self.dtype.itemsize)
+            self.file.seek(0, os.SEEK_END)
         return self
 
     def append(self, pixels: np.ndarray) -> int:
@@ -39,25 +44,31 @@ class Writer:
             raise ValueError(f"{self.path}: a picture has shape (H, W), found {pixels.shape}")
         pixels = quantize(pixels) if self.dtype == np.uint16 else unclipped(pixels)
         offset = self.size
-        self.file.write(np.ascontiguousarray(pixels).data)
+        with disk.naming(self.path):
+            self.file.write(np.ascontiguousarray(pixels).data)
         self.size += pixels.size
         return offset
 
     def flush(self) -> None:
         """Hand what was appended to the system, where it survives a kill of this process."""
-        self.file.flush()
+        with disk.naming(self.path):
+            self.file.flush()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
-            self.file.seek(0)
-            header = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.size,)}
-            np.lib.format.write_array_header_1_0(self.file, header)
-            assert self.file.tell() == HEADER, f"numpy wrote a header of {self.file.tell()} bytes, not {HEADER}"
-        self.file.close()
-        if kind is None:
-            self.partial.replace(self.path)
-        elif self.kept is None:
-            self.partial.unlink()
+        whole = False
+        try:
+            with disk.naming(self.path), contextlib.closing(self.file):
+                if kind is None:
+                    self.file.seek(0)
+                    header = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.size,)}
+                    np.lib.format.write_array_header_1_0(self.file, header)
+                    assert self.file.tell() == HEADER, f"numpy wrote a header of {self.file.tell()} bytes, not {HEADER}"
+            whole = kind is None
+        finally:
+            if whole:
+                self.partial.replace(self.path)
+            elif self.kept is None:
+                self.partial.unlink()
 
 
 def partial(path: Path) -> Path:
@@ -65,10 +76,21 @@ def partial(path: Path) -> Path:
     return path.with_name(path.name + ".partial")
 
 
-def written(path: Path, dtype: type[np.uint16] | type[np.float32]) -> int:
-    """How many values a killed run left in the store that it wrote to `path`."""
-    unfinished = partial(path)
-    return max(0, unfinished.stat().st_size - HEADER) // np.dtype(dtype).itemsize if unfinished.exists() else 0
+def unfinished(path: Path) -> BinaryIO:
+    """The values that a killed run left in the store that it wrote to `path`, as bytes to read; none where there is no such store."""
+    left = partial(path)
+    if not left.exists():
+        return io.BytesIO()
+    file = left.open("rb")
+    file.seek(HEADER)
+    return file
+
+
+def npy(array: np.ndarray) -> bytes:
+    """The content of a .npy file; np.save onto a file loses the reason for which a disk takes no more of it."""
+    written = io.BytesIO()
+    np.save(written, array, allow_pickle=False)
+    return written.getvalue()
 
 
 def quantize(pixels: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from xraydenoise import disk
 from xraydenoise.evaluation import metrics
 from xraydenoise.evaluation.ranking import ALL, REFERENCE
 
@@ -177,4 +178,5 @@ def _centre(pixels: np.ndarray) -> np.ndarray:
 def _save(figure: Figure, path: Path) -> None:
     """As PNG whose bytes depend on the data alone: no date and no name of the program."""
     FigureCanvasAgg(figure)
-    figure.savefig(path, format="png", metadata={"Software": None})
+    with disk.whole(path) as partial:
+        figure.savefig(partial, format="png", metadata={"Software": None})

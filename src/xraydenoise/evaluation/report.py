@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from xraydenoise import contracts
+from xraydenoise import contracts, disk
 from xraydenoise.evaluation.ranking import ALL, CHAMPION, CompareConfig, interval, on_test, seen_before
 from xraydenoise.evaluation.statistics import FEW
 from xraydenoise.tables import markdown
@@ -49,7 +49,7 @@ def save(chapters: Sequence[Chapter], path: Path) -> None:
         }
         for chapter in chapters
     ]
-    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    disk.write(path, json.dumps(told, indent=1) + "\n")
 
 
 def load(path: Path) -> list[Chapter]:

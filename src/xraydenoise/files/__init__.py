@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import cv2
 
+from xraydenoise import disk
 from xraydenoise.data.picture import NO_PICTURE, Refused
 from xraydenoise.files import compare, formats
 from xraydenoise.files.page import Page
@@ -54,11 +55,12 @@ def run(jobs: Sequence[Job], denoise: Denoiser, compress: bool = False, page: Pa
 
 
 def write(target: Path, content: bytes) -> None:
-    """Write the whole file under another name beside `target`, which then takes its place."""
+    """Write the whole file under another name beside `target`, which then takes its place. Raises DiskError where the disk is full."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
     try:
-        partial.write_bytes(content)
-        partial.replace(target)
+        with disk.naming(target):
+            partial.write_bytes(content)
+            partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

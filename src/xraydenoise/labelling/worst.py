@@ -7,6 +7,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from xraydenoise import disk
+
 SIDE = 256  # px, up to which a drawn picture is enlarged by a whole factor
 RANGE = 0.1  # fraction of full scale: a residual so far from 0 is drawn white or black
 GAP = 4  # px between drawn pictures
@@ -25,7 +27,8 @@ def save(path: Path, pairs: Sequence[Pair]) -> None:
     """Write pairs of any sizes, the same bytes for the same pairs; `load` reads them."""
     told = {"images": np.array([pair.image for pair in pairs], str), "reasons": np.array([pair.reason for pair in pairs], str)}
     pictures = {f"{kind}_{number}": getattr(pair, kind) for number, pair in enumerate(pairs) for kind in ("input", "label")}
-    np.savez(path, allow_pickle=False, **told, **pictures)
+    with disk.whole(path) as partial, partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, **told, **pictures)
 
 
 def load(path: Path) -> list[Pair]:

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xraydenoise import disk
 from xraydenoise.data.learnt import Learnt
 from xraydenoise.evaluation.verdict import Verdict
 from xraydenoise.registry import fetch, package, runs, versions
@@ -87,7 +88,7 @@ def _attach(store: Store, found: "ModelVersion", name: str, content: bytes) -> N
     if found.tags.get(name) != (digest := hashlib.sha256(content).hexdigest()):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, name)
-            path.write_bytes(content)
+            disk.write(path, content)
             store.client.log_model_artifact(versions.model(found), str(path))
         versions.tag(store, found, **{name: digest})
 

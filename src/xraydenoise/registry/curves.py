@@ -29,7 +29,8 @@ def read(path: Path) -> dict[int, Row]:
     """Rows by step. A last line without its end is left for the next time: training is still writing it."""
     text = path.read_text(encoding="utf-8")
     lines = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
-    return {int(line.pop("step")): {key: float(value) for key, value in line.items() if value} for line in lines}
+    rows = {int(line.pop("step")): {key: float(value) for key, value in line.items() if value} for line in lines}
+    return {step: row for step, row in rows.items() if FIRST in row}
 
 
 def shown(store: Store, run: "Run") -> dict[int, float]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
+from xraydenoise import disk
 from xraydenoise.registry import runs
 from xraydenoise.registry.runs import Method
 from xraydenoise.registry.store import Store
@@ -70,7 +71,7 @@ def log(store: Store, run: "Run", method: Method, shown: Sequence[Shown]) -> int
             runs.delete(run, file.path)
     with tempfile.TemporaryDirectory() as folder:
         for name, picture in sheets.items():
-            cv2.imwrite(str(Path(folder, name)), picture)
+            disk.write(Path(folder, name), cv2.imencode(".png", picture)[1].tobytes())
         client.log_artifacts(place, folder)
     client.set_tag(place, DIGEST, digest.hexdigest())
     return len(sheets)

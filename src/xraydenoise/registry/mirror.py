@@ -110,8 +110,8 @@ def _unfinished(store: Store, recipe: str) -> "list[Run]":
 def _live(store: Store, method: Method) -> list[str]:
     try:
         curve = curves.read(curves.live(method.name))
-    except FileNotFoundError:  # it has just ended; the next call finishes its run
-        return []
+    except (FileNotFoundError, ValueError, KeyError):  # it has just ended, and the next call finishes its run; or a kill left it damaged,
+        return []  # and when the training goes on it writes it again
     run, shown = _run(store, method, _unfinished(store, method.recipe()), curve)
     logged = curves.log(store, run, curve, shown)
     return [f"{method.title}: {logged} points of its curve"] if logged else []

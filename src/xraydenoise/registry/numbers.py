@@ -1,17 +1,15 @@
 """The numbers of a method that MLflow shows beside its curves: scores, faint discs, cost, timings, and what val chose for a baseline."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from xraydenoise import contracts
+from xraydenoise import contracts, logs
 from xraydenoise.evaluation.ranking import AGREEMENT, ALL
 from xraydenoise.registry import runs
 from xraydenoise.registry.runs import Method
 
-LOGS = Path("logs")
 SHOWN = (
     "psnr",
     "psnr_low",
@@ -83,11 +81,9 @@ def times(method: Method) -> dict[str, float]:
     """Timings as `time/<stage>/<what>`, and `system/<what>` while it was trained; for the table of models, `seconds` an image."""
     found: dict[str, float] = {}
     for stage in ("train", "evaluate"):
-        log = LOGS / f"{stage}-{method.name}.json"
-        if log.exists():
-            told = {key: value for key, value in runs.flatten(json.loads(log.read_text(encoding="utf-8"))) if type(value) in (int, float)}
-            # MLflow's pages show metrics of this prefix apart, as those of the machine
-            found |= {key.replace(".", "/") if key.startswith("system.") else f"time/{stage}/{key}": float(told[key]) for key in told}
+        told = {key: value for key, value in runs.flatten(logs.read(f"{stage}-{method.name}")) if type(value) in (int, float)}
+        # MLflow's pages show metrics of this prefix apart, as those of the machine
+        found |= {key.replace(".", "/") if key.startswith("system.") else f"time/{stage}/{key}": float(told[key]) for key in told}
     if (key := "time/evaluate/seconds_per_image") in found:
         found["seconds"] = round(found[key], 4)
     return found

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from xraydenoise import disk
 from xraydenoise.registry import address
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def relocate(connection: sqlite3.Connection, location: str) -> None:
 def _project() -> str:
     path = FOLDER / "project"
     if not path.exists():
-        path.write_text(uuid.uuid4().hex, encoding="utf-8")
+        disk.write(path, uuid.uuid4().hex)
     return path.read_text(encoding="utf-8")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xraydenoise import contracts
+from xraydenoise import contracts, disk
 from xraydenoise.evaluation import baselines
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
@@ -55,7 +55,7 @@ def _write(name: str, fitted: dict[tuple[str, str], baselines.Fitted]) -> None:
     records: dict[str, dict[str, object]] = {track: {} for track in contracts.TRACKS}
     for (track, condition), one in fitted.items():
         records[track][condition] = one.record()
-    _path(name).write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
+    disk.write(_path(name), json.dumps(records, indent=2) + "\n")
 
 
 def _path(name: str) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from xraydenoise import contracts, models
+from xraydenoise import contracts, disk, models
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
 from xraydenoise.stages import train
@@ -42,7 +42,8 @@ def run(params: Params) -> None:
         for _ in progress(fit, "classifier", total=params.classifier.steps):
             pass
         found = facts["accuracy_val"] = classifier.accuracy(network, val)
-        save_file({name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}, OUT / "weights.safetensors")
+        with disk.whole(OUT / "weights.safetensors") as unfinished:
+            save_file({name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}, unfinished)
         told = "no val picture has one of these labels" if found is None else f"balanced accuracy on val {found:.2f}"
         print(f"classifier: {', '.join(classes)}; {told}")
-    (OUT / "config.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    disk.write(OUT / "config.json", json.dumps(facts, indent=2, sort_keys=True) + "\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from xraydenoise import contracts
+from xraydenoise import contracts, disk
 from xraydenoise.data import splits
 from xraydenoise.evaluation import figures, page, ranking, report, significance
 from xraydenoise.params import Params
@@ -31,8 +31,8 @@ def run(params: Params) -> None:
     best = ranking.best(ranked, params.models)
     contracts.write(ranked, OUT / "ranking.parquet", contracts.Ranking)
     contracts.write(ranked, OUT / "ranking.csv", contracts.Ranking)
-    (OUT / "ranking.md").write_text(_blocks(ranked), encoding="utf-8")
-    _gain(ranked).to_csv(OUT / "gain.csv", index=False, lineterminator="\n")
+    disk.write(OUT / "ranking.md", _blocks(ranked))
+    disk.write(OUT / "gain.csv", _gain(ranked).to_csv(index=False, lineterminator="\n"))
     paired = significance.pairs(scores, params.compare, params.seed)
     sections = beyond.sections(scores, paired, params)
     drawn = {}
@@ -40,12 +40,11 @@ def run(params: Params) -> None:
         shown = best.get(str(track)) or ranking.choose(rows, params.baselines, str(track))
         drawn[str(track)] = _figures(str(track), rows, shown)
     drawn["noise"] += beyond.curves(params)
-    (OUT / "report.md").write_text(
-        report.report(ranked, scores, images, tested, best, params.gate.tracks, params.compare, drawn, sections), encoding="utf-8"
-    )
+    told = report.report(ranked, scores, images, tested, best, params.gate.tracks, params.compare, drawn, sections)
+    disk.write(OUT / "report.md", told)
     page.write(OUT / "report.html", beyond.content(ranked, scores, tested, best, params))
     metrics = _metrics(ranked, best["noise"]) | {"test_set": tested}
-    Path("artifacts/metrics.json").write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    disk.write(Path("artifacts/metrics.json"), json.dumps(metrics, indent=2, sort_keys=True) + "\n")
     ties = {track: significance.tied(paired, method, track, params.compare.confidence) for track, method in best.items()}
     tested_on = ranking.on_test(ranked).groupby("track")
     small = [str(track) for track, rows in tested_on if ranking.none_apart(rows, params.compare.confidence)]

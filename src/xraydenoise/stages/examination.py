@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from xraydenoise import contracts
+from xraydenoise import contracts, disk
 from xraydenoise.data import store
 from xraydenoise.evaluation import detectability, metrics, repeats
 from xraydenoise.evaluation.repeats import Draw
@@ -53,7 +53,7 @@ def repeated(method: str, track: scoring.Track, denoise: Callable[[str], Denoise
         channels.append(outputs)
     out = Path("artifacts/evaluate", method)
     contracts.write(pd.DataFrame(rows).astype({"reason": "str"}), out / "examined.parquet", contracts.Examined)
-    np.save(out / "channels.npy", np.stack(channels))
+    disk.write(out / "channels.npy", store.npy(np.stack(channels)))
 
 
 def swept(method: str, track: scoring.Track, denoise: Callable[[Level], Denoise], params: Params) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xraydenoise import contracts
+from xraydenoise import contracts, disk
 from xraydenoise.data import card, duplicates, leakage, pairs, prepare, quarantine, splits, store, workers
 from xraydenoise.data.journal import Journal
 from xraydenoise.data.leakage import Near, Pair
@@ -50,7 +50,7 @@ def run(params: Params) -> None:
     refused = quarantine.table(journal, contradicted)
     contracts.write(refused, OUT / "quarantine.parquet", contracts.Quarantine)
     page = OUT / "quarantine.md"
-    page.write_text(quarantine.readable(refused, len(files)), encoding="utf-8")
+    disk.write(page, quarantine.readable(refused, len(files)))
     quarantine.tell(refused, len(files), page)
     quarantine.check(refused, files["source"], params.ingest.max_bad, page)
 
@@ -69,7 +69,7 @@ def run(params: Params) -> None:
     contracts.write(images.assign(teaches=True)[list(contracts.Track.to_schema().columns)], TRACK / "manifest.parquet", contracts.Track)
     prove(groups, found, signatures)
     describe(files, refused, store.open_store(journal.pixels), params)
-    np.save(TRACK / duplicates.FILE, signatures.astype(np.float16))
+    disk.write(TRACK / duplicates.FILE, store.npy(signatures.astype(np.float16)))
     shutil.move(journal.pixels, TRACK / "targets.npy")
     shutil.rmtree(WORK)
 
@@ -114,8 +114,6 @@ def path_of(file: dict[str, Any]) -> Path:
 
 def decode_missing(files: pd.DataFrame, journal: Journal, params: Params) -> None:
     """Write a row of the journal for each file that has none: a picture, or why there is none."""
-    if journal.complete:
-        return
     first = {row["image"]: {key: row[key] for key in ("source", "file", "patient")} for row in journal.read() if "offset" in row}
     rest = files.iloc[journal.done :]
     if journal.done:
@@ -200,7 +198,7 @@ def prove(groups: dict[str, str], found: list[Pair], signatures: Any) -> None:
         for pair in duplicates.nearest(signatures, split, leakage.NEAREST)
     ]
     proof = leakage.prove(images, groups, found, near, duplicates.THRESHOLD) | {"too_flat_to_compare": duplicates.flat(signatures)}
-    (OUT / "leakage.json").write_text(json.dumps(proof, indent=1) + "\n", encoding="utf-8")
+    disk.write(OUT / "leakage.json", json.dumps(proof, indent=1) + "\n")
     if proof["leaks"]:
         raise ValueError(f"ingest: {len(proof['leaks'])} leaks between splits, the first: {proof['leaks'][0]}; all: {OUT / 'leakage.json'}")
     counts = proof["splits"]
@@ -219,8 +217,8 @@ def describe(files: pd.DataFrame, refused: pd.DataFrame, pixels: Any, params: Pa
     images = contracts.read(OUT / "manifest.parquet", contracts.Images)
     kinds = files["source"].map({name: source.kind for name, source in params.datasets.items()})
     told = card.describe(images, refused, files[["source", "origin", "licence"]].assign(kind=kinds), pixels)
-    (OUT / "card.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    (OUT / "card.md").write_text(card.readable(told), encoding="utf-8")
+    disk.write(OUT / "card.json", json.dumps(told, indent=1) + "\n")
+    disk.write(OUT / "card.md", card.readable(told))
     if unnamed := int((~images["named"]).sum()):
         print(f"ingest: {unnamed} files name no patient, so each counts as its own; an images.csv beside them can name patients")
     if burned := int(images["burned_in"].sum()):

@@ -4,7 +4,6 @@ The network sees a region of the plain picture once, and each preset then enhanc
 `label.order: enhanced` keeps the other reading, Real-ESRGAN(enhance_i(plain)), for which the network sees every enhanced region.
 """
 
-import json
 import math
 import shutil
 import time
@@ -18,9 +17,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from xraydenoise import contracts, device, enhancement
+from xraydenoise import contracts, device, disk, enhancement, logs, resumable
 from xraydenoise.data import store
-from xraydenoise.labelling import Labeller, audit, lesions, measures, page, worst
+from xraydenoise.labelling import Labeller, audit, lesions, measures, page, weights, worst
 from xraydenoise.noise import draw_seed
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
@@ -29,8 +28,6 @@ from xraydenoise.stages import tracks
 NOISE, ENHANCED = tracks.TRACKS / "noise", tracks.TRACKS / "enhanced"
 OUT = Path("artifacts/label")
 WORK = Path("work/label")  # what the network made; survives a kill, removed at the end
-WEIGHTS = Path("work/weights")  # downloads; kept, as the next run needs them again
-LOG = Path("logs/label.json")
 
 MARGIN = 32  # px of the plain picture around a region that the network sees too
 NAMED = 3  # labels that an error names, the worst first
@@ -74,7 +71,7 @@ def run(params: Params) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(params.machine.threads)
     place = device.pick(params.machine.device)
-    labeller = Labeller(params.label, WEIGHTS, place, torch.bfloat16 if device.bf16_supported(place) else torch.float32)
+    labeller = Labeller(params.label, weights.FOLDER, place, torch.bfloat16 if device.bf16_supported(place) else torch.float32)
     regions = contracts.read(ENHANCED / tracks.REGIONS, contracts.Regions).sort_values("offset", ignore_index=True)
     stores = tracks.stores(ENHANCED)
     planned = list(sources(regions, stores, labeller))
@@ -85,8 +82,8 @@ def run(params: Params) -> None:
     contracts.write(table, OUT / "audit.csv", audit.Audit)
     pairs = worst_pairs(planned, stores, table, params)
     worst.save(OUT / "worst.npz", pairs)
-    cv2.imwrite(str(OUT / "worst.png"), worst.draw(pairs))
-    (OUT / "audit.md").write_text(page.readable(table, params.label.veto, "worst.png"), encoding="utf-8")
+    disk.write(OUT / "worst.png", cv2.imencode(".png", worst.draw(pairs))[1].tobytes())
+    disk.write(OUT / "audit.md", page.readable(table, params.label.veto, "worst.png"))
     stop(table, regions["split"], params.label.max_vetoed)
 
     with store.Writer(ENHANCED / "targets.npy") as writer:
@@ -139,21 +136,17 @@ def plan(name: str, rows: list[Row], read: Callable[[], np.ndarray], inner: Plac
 def label_missing(planned: list[Source], labeller: Labeller, max_shift: float) -> None:
     """Make what no earlier run left at the sources' paths; what is broken is not kept."""
     jobs = [(source, number) for source in planned for number in range(len(source.paths))]
-    missing = [(source, number) for source, number in jobs if not source.paths[number].exists()]
+    missing = [(source, number) for source, number in jobs if not resumable.sound(source.paths[number])]
     start, size = time.monotonic(), 0
     for source, number in progress(missing, "label", total=len(jobs), done=len(jobs) - len(missing)):
         pixels, path = source.shown()[number], source.paths[number]
         made = labeller(pixels)
         audit.refuse(source.name, pixels, made, max_shift)
-        unfinished = path.with_suffix(".partial")
-        with unfinished.open("wb") as file:
-            np.save(file, made)
-        unfinished.replace(path)
+        with resumable.whole(path) as unfinished:
+            unfinished.write_bytes(store.npy(made))
         size += made.size
-    LOG.parent.mkdir(exist_ok=True)
-    times = {"pictures": len(missing), "megapixels": size / 1e6, "seconds": time.monotonic() - start}
-    made_on = {"device": labeller.device.type, "precision": str(labeller.precision).removeprefix("torch.")}
-    LOG.write_text(json.dumps(times | made_on, indent=2) + "\n", encoding="utf-8")
+    times: dict[str, object] = {"pictures": len(missing), "megapixels": size / 1e6, "seconds": time.monotonic() - start}
+    logs.write("label", times | {"device": labeller.device.type, "precision": str(labeller.precision).removeprefix("torch.")})
 
 
 def labels(source: Source, stores: tracks.Stores) -> list[np.ndarray]:

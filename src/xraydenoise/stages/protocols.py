@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from xraydenoise import contracts, protocols
+from xraydenoise import contracts, disk, protocols
 from xraydenoise.evaluation import baselines, figures, report
 from xraydenoise.params import Params
 from xraydenoise.progress import progress
@@ -44,7 +44,7 @@ def run(params: Params) -> None:
         contracts.write(means, OUT / f"{letter}.csv", contracts.ProtocolTable)
         facts = {name: json.loads((reproduce.OUT / name / "config.json").read_text(encoding="utf-8")) for name in learners}
         shown.append(pages.page(protocol, means, images, test.rows, learners, facts))
-        (OUT / f"{letter}.md").write_text(pages.markdown(shown[-1]), encoding="utf-8")
+        disk.write(OUT / f"{letter}.md", pages.markdown(shown[-1]))
         figures.protocol(means, protocol.title, OUT / f"{letter}.png")
         shutil.rmtree(Path("work/protocols", letter), ignore_errors=True)
         first = next(iter(protocol.metrics))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from xraydenoise import contracts
+from xraydenoise import contracts, disk
 from xraydenoise.data import learnt, splits
 from xraydenoise.data.learnt import Learnt
 from xraydenoise.evaluation import ranking
@@ -20,6 +20,7 @@ from xraydenoise.stages.sync import methods, shared
 
 RECORD = Path("mlruns/registered.json")  # of track noise; dvc.yaml names it, so that a clone without its MLflow registers again
 INGEST = Path("artifacts/ingest")
+RECORDED = {"name", "alias", "model", "track", "digest", "test_set"}
 
 
 class Files(NamedTuple):
@@ -55,8 +56,14 @@ def found() -> list[str]:
 
 
 def record(track: str) -> dict[str, str]:
-    """What was registered of a track: name, alias, model, track, digest, test_set."""
-    registered: dict[str, str] = json.loads(files(track).record.read_text(encoding="utf-8"))
+    """What was registered of a track: name, alias, model, track, digest, test_set. Raises ValueError naming a file that is damaged."""
+    path = files(track).record
+    try:
+        registered: dict[str, str] = json.loads(path.read_bytes())
+        if lacking := RECORDED.difference(registered):
+            raise ValueError(f"no {min(lacking)} in it")
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: is damaged ({error}); `dvc repro register` writes it again") from error
     return registered
 
 
@@ -79,7 +86,7 @@ def run(params: Params) -> None:
         for track in contracts.TRACKS:
             runs.decided(track).mkdir(parents=True)
             if track not in tracks:  # each folder is an output of DVC's, which warns of an empty one
-                files(track).table.write_text(f"gate.tracks does not name {track}, so its best model was not weighed\n", encoding="utf-8")
+                disk.write(files(track).table, f"gate.tracks does not name {track}, so its best model was not weighed\n")
         for one, card in zip(weighed, cards, strict=True):
             write(files(one.method.track), one, card)
         mirror.everything(opened, known, shown(known), [one.verdict for one in weighed], shared(params))
@@ -87,7 +94,7 @@ def run(params: Params) -> None:
             track = one.method.track
             by = taught_by(params, one.method)
             registered = champion.register(opened, one.name, one.method, one.verdict, one.standing, test_set(track), by, card)
-            files(track).record.write_text(json.dumps(registered, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            disk.write(files(track).record, json.dumps(registered, indent=2, sort_keys=True) + "\n")
     for one in weighed:
         uri = f"models:/{one.name}@{one.verdict.alias}"
         print(one.verdict.table())
@@ -129,10 +136,10 @@ def weigh(params: Params, method: runs.Method) -> Weighed:
 
 def write(to: Files, weighed: Weighed, card: str) -> None:
     """The verdict, how models differ from the champion, and the model card."""
-    to.verdict.write_text(json.dumps(weighed.verdict.as_json(), indent=1) + "\n", encoding="utf-8")
-    to.table.write_text(weighed.verdict.table() + "\n", encoding="utf-8")
+    disk.write(to.verdict, json.dumps(weighed.verdict.as_json(), indent=1) + "\n")
+    disk.write(to.table, weighed.verdict.table() + "\n")
     contracts.write(weighed.differences, to.differences, contracts.Differences)
-    to.card.write_text(card, encoding="utf-8")
+    disk.write(to.card, card)
 
 
 def shown(known: list[runs.Method]) -> dict[str, list[images.Shown]]:

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from xraydenoise import contracts, models, protocols
+from xraydenoise import contracts, disk, models, protocols
 from xraydenoise.data import store
 from xraydenoise.evaluation import metrics
 from xraydenoise.noise import Noise, draw_seed, evenly
@@ -53,7 +53,7 @@ def run(params: Params, name: str) -> None:
     facts |= {"plan": learner.plan(params.train).model_dump(mode="json"), "images": len(rows)}
     facts |= {"pictures": contracts.pictures(rows["image"]).nunique(), "patients": rows["patient"].nunique()}
     facts |= {"networks": networks, "alone": learner.objective.needs_classifier and judge is None}  # alone: no labels to classify
-    (out / "config.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    disk.write(out / "config.json", json.dumps(facts, indent=2, sort_keys=True) + "\n")
     shutil.rmtree(work)
 
 

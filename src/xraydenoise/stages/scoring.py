@@ -1,6 +1,5 @@
 """What evaluate and baseline share: score one method on the stored noisy pictures, and keep a few of what it made."""
 
-import json
 import math
 import shutil
 import time
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from xraydenoise import contracts
+from xraydenoise import contracts, logs
 from xraydenoise.data import splits, store
 from xraydenoise.evaluation import metrics, spectrum
 from xraydenoise.progress import progress
@@ -157,21 +156,15 @@ def _table(rows: list[Row], schema: type[contracts.Table]) -> pd.DataFrame:
     return pd.DataFrame(rows)[columns] if rows else contracts.empty(schema)
 
 
-def _log_path(method: str) -> Path:
-    return Path("logs", f"evaluate-{method}.json")
-
-
 def _log(method: str, sizes: list[int], seconds: list[float], device: str) -> None:
     """Timings are no stage output: they would change its hash from run to run."""
     times = {"device": device, "pictures": len(seconds)}
     if seconds:
         times |= {"seconds_per_image": float(np.median(seconds)), "megapixels_per_second": sum(sizes) / 1e6 / sum(seconds)}
-    path = _log_path(method)
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(times, indent=2) + "\n", encoding="utf-8")
+    logs.write(f"evaluate-{method}", times)
 
 
 def seconds_an_image(methods: Iterable[str]) -> dict[str, float]:
     """The median seconds an image of those `methods` that were timed on this machine."""
-    logs = {method: json.loads(path.read_text(encoding="utf-8")) for method in methods if (path := _log_path(method)).exists()}
-    return {method: log["seconds_per_image"] for method, log in logs.items() if "seconds_per_image" in log}
+    found = {method: logs.read(f"evaluate-{method}") for method in methods}
+    return {method: log["seconds_per_image"] for method, log in found.items() if "seconds_per_image" in log}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from xraydenoise import models, weights
+from xraydenoise import disk, models, weights
 from xraydenoise.data import learnt
 from xraydenoise.data.learnt import Learnt
 from xraydenoise.models import Network
@@ -35,15 +35,15 @@ def run(params: Params) -> None:
         folder = OUT / name
         folder.mkdir(parents=True)
         if model.start is None:
-            (folder / TOLD).write_text("null\n", encoding="utf-8")
+            disk.write(folder / TOLD, "null\n")
             continue
         found = fitting(name, model, model.start)
         digest = hashlib.sha256(found.content).hexdigest()
-        (folder / TOLD).write_text(f"{model.start}\nsha256 {digest} of weights.safetensors\n", encoding="utf-8")
-        (folder / "config.json").write_text(json.dumps({"network": found.network.model_dump(mode="json")}) + "\n", encoding="utf-8")
-        (folder / "weights.safetensors").write_bytes(found.content)
+        disk.write(folder / TOLD, f"{model.start}\nsha256 {digest} of weights.safetensors\n")
+        disk.write(folder / "config.json", json.dumps({"network": found.network.model_dump(mode="json")}) + "\n")
+        disk.write(folder / "weights.safetensors", found.content)
         if found.learnt is not None:
-            (folder / learnt.FILE).write_bytes(found.learnt.content())
+            disk.write(folder / learnt.FILE, found.learnt.content())
         told = "it does not tell from which pictures" if found.learnt is None else f"from {len(found.learnt.images)} pictures"
         print(f"start: {name} begins from {model.start}, which learnt {told}")
 
@@ -57,9 +57,16 @@ def check(params: Params) -> None:
         if model.start is None:
             continue
         folder = OUT / name
-        fetched = (folder / TOLD).exists() and (folder / TOLD).read_text(encoding="utf-8").splitlines()[0] == model.start
-        if not (fetched and registered(model.start) and models.described(folder) == model.network):
+        if not (registered(model.start) and _fetched(folder, model)):
             fitting(name, model, model.start)
+
+
+def _fetched(folder: Path, model: ModelConfig) -> bool:
+    """Whether an earlier run left what the entry begins from there; what is damaged is not it, and DVC has the stage run again."""
+    try:
+        return (folder / TOLD).read_bytes().startswith(f"{model.start}\n".encode()) and models.described(folder) == model.network
+    except (OSError, ValueError):
+        return False
 
 
 def registered(start: str) -> bool:

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from xraydenoise import contracts, enhancement, models, noise, training
+from xraydenoise import contracts, disk, enhancement, logs, models, noise, training
 from xraydenoise.data import splits, store
 from xraydenoise.device import pick
 from xraydenoise.params import Params
@@ -48,14 +48,15 @@ def run(params: Params, name: str) -> None:
     network = models.load(start.parent, device) if model.start else models.initialised(model.network, params.seed)
     state, resumed = learn(params, name, model, network, mixture, train, val, judge, work, digest)
 
-    save_file({key: tensor.contiguous().cpu() for key, tensor in state.best.items()}, out / "weights.safetensors")
+    with disk.whole(out / "weights.safetensors") as unfinished:
+        save_file({key: tensor.contiguous().cpu() for key, tensor in state.best.items()}, unfinished)
     facts = {"name": name, "track": model.track, "start": model.start, "network": model.network.model_dump(mode="json")} | outcome(
         state, device
     )
     facts["objective"] = model.objective.model_dump(mode="json")
     if model.objective.needs_classifier:
         facts["classes"] = classes  # none: the dataset has no labels, and the denoiser was trained alone
-    (out / "config.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    disk.write(out / "config.json", json.dumps(facts, indent=2, sort_keys=True) + "\n")
     write_history(state.history, curves / f"{name}.csv")
     log(state, name, device, resumed)
     shutil.rmtree(work)
@@ -205,10 +206,8 @@ def outcome(state: loop.State, device: torch.device) -> dict[str, object]:
 def log(state: loop.State, name: str, device: torch.device, resumed: bool) -> None:
     """Timings are no stage output: they would change its hash from run to run."""
     times = {"seconds": state.seconds, "steps": state.step, "steps_per_second": state.step / state.seconds}
-    path = Path("logs", f"train-{name}.json")
-    path.parent.mkdir(exist_ok=True)
     told = {"device": device.type, "resumed": resumed, "system": used(device)}
-    path.write_text(json.dumps(times | told, indent=2) + "\n", encoding="utf-8")
+    logs.write(f"train-{name}", times | told)
 
 
 def used(device: torch.device) -> dict[str, float]:

@@ -1,7 +1,6 @@
-"""Half-done training on disk: one safetensors file, which appears whole or not at all, and is taken up only by the same recipe."""
+"""Half-done training on disk: one safetensors file, taken up only where it is as it was written, and by the same recipe."""
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from xraydenoise import resumable
 from xraydenoise.training.loop import State, Step
 
 FIELDS = ("loss_steps", "step", "best_step", "best_val_target_psnr", "worse", "seconds", "stopped")  # of State, beside its tensors
@@ -20,17 +20,17 @@ def save(state: State, path: Path, recipe: str) -> None:
     """Write `state` to `path`. `recipe` is a digest of all that the run depends on."""
     facts = {name: getattr(state, name) for name in FIELDS} | {"history": [asdict(step) for step in state.history]}
     tensors = {name: tensor.contiguous() for name, tensor in _tensors(state)}
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, {"recipe": recipe, "facts": json.dumps(facts)})
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())  # or a power cut could leave the new name on empty blocks
-    partial.replace(path)
+    with resumable.whole(path) as unfinished:
+        save_file(tensors, unfinished, {"recipe": recipe, "facts": json.dumps(facts)})
 
 
 @torch.no_grad()
 def restore(state: State, path: Path, recipe: str) -> bool:
-    """Fill `state`, fresh from `begin`, from `path`. False, and nothing done, where there is no file or it is of another recipe."""
-    if not path.exists():
+    """Fill `state`, fresh from `begin`, from `path`. False, and nothing done, where there is no file or it is of another recipe.
+
+    A file that is damaged is deleted, which is told in a line.
+    """
+    if not resumable.sound(path):
         return False
     with safe_open(path, "pt") as file:
         metadata = file.metadata()

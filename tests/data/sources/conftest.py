@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from kagglesdk import kaggle_env
 
-from xraydenoise.data.sources.kaggle import transfer
+from xraydenoise import transfer
 
 SERVICE = "/v1/datasets.DatasetApiService/"
 SIGNATURE = "c0ffee5ignature"  # of the archive's address, which opens it to whoever has it

@@ -183,7 +183,7 @@ def test_a_killed_run_goes_on_where_it_was_to_the_same_bytes(
 def test_after_a_refused_seed_nothing_is_decoded_again(project: Any, chests: phantom.Config, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="would have no patient"):
         project.run(chests=chests, seed=7)
-    monkeypatch.setattr(prepare, "stream", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(prepare, "stream", lambda paths, *_: (pytest.fail("decoded again") for _ in paths))
     ingest.run(project.params(chests=chests, seed=3))
     assert len(project.images()) == 12
 

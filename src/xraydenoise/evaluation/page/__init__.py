@@ -7,7 +7,7 @@ from string import Template
 
 import numpy as np
 
-from xraydenoise import viewer
+from xraydenoise import disk, viewer
 from xraydenoise.evaluation.page import pictures, sections
 from xraydenoise.evaluation.page.content import Case, Content, LabelPair
 from xraydenoise.viewer.pictures import SCREEN
@@ -21,9 +21,7 @@ SLACK = 16  # bytes a picture, for its number in the data
 
 def write(path: Path, content: Content) -> None:
     """Write the page, the same bytes for the same content; the file appears whole or not at all. Raises ValueError as `html` does."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(html(content), encoding="utf-8", newline="\n")
-    partial.replace(path)
+    disk.write(path, html(content))
 
 
 def html(content: Content) -> str:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xraydenoise import contracts, progress
+from xraydenoise import contracts, progress, transfer
 from xraydenoise.data.sources import kaggle
-from xraydenoise.data.sources.kaggle import archive, transfer
+from xraydenoise.data.sources.kaggle import archive
 
 PNEUMONIA = {
     "chest_xray/train/NORMAL/IM-0115-0001.jpeg": b"1",
@@ -233,7 +233,7 @@ def test_a_server_that_dies_and_comes_back_is_found_again(server, monkeypatch, c
     whole = server.holds("owner/pneumonia", LARGE)
     server.cuts = [len(whole) // 2]
     steps = iter([server.stop, server.start])
-    monkeypatch.setattr(transfer, "time", types.SimpleNamespace(sleep=lambda _: next(steps)(), time=time.time))
+    monkeypatch.setattr(transfer, "time", types.SimpleNamespace(sleep=lambda _: next(steps)(), time=time.time, monotonic=time.monotonic))
     assert len(fetch()) == 6
     assert "Connection refused" in capsys.readouterr().out
     assert len(server.sent) == 2
@@ -297,7 +297,7 @@ def test_a_server_that_says_when_to_come_back_is_obeyed_within_reason(asked, ser
     server.holds("owner/pneumonia", PNEUMONIA)
     server.states = [(429, {"Retry-After": asked})]
     slept: list[float] = []
-    monkeypatch.setattr(transfer, "time", types.SimpleNamespace(sleep=slept.append, time=time.time))
+    monkeypatch.setattr(transfer, "time", types.SimpleNamespace(sleep=slept.append, time=time.time, monotonic=time.monotonic))
     if asked == "7":
         fetch()
         assert slept == [7.0]

@@ -3,7 +3,7 @@
 CoronaHack (praveengovi/coronahack-chest-xraydataset) is chest-xray-pneumonia (paultimothymooney/chest-xray-pneumonia) without its 16
 validation images plus 70 others, so both are one family: a patient of one is the same patient in the other.
 
-kagglehub signs in and finds the archive; the transfer is data/transfer.py's, as kagglehub's own (1.0.2) appends an error page to what it
+kagglehub signs in and finds the archive; the transfer is transfer.py's, as kagglehub's own (1.0.2) appends an error page to what it
 resumes, takes any file of the right length for whole, and unpacks with no limit straight into the folder that it then calls complete.
 """
 
@@ -20,8 +20,9 @@ import pandas as pd
 import requests
 from pydantic import Field
 
+from xraydenoise import transfer
 from xraydenoise.data import sources
-from xraydenoise.data.sources.kaggle import archive, transfer
+from xraydenoise.data.sources.kaggle import archive
 
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
 PATIENT = re.compile(r"(person\d+)_.+|((?:NORMAL2-)?IM-\d+)-.+")  # the group that names the patient
@@ -83,7 +84,7 @@ def download(handle: str, version: int) -> Path:
     if path.exists():
         print(f"{name}: {path} is there from an earlier run")
     else:
-        transfer.download(path, name, lambda start: opened(handle, version, start), lambda status: refusal(handle, status))
+        transfer.download(path, name, lambda start: opened(handle, version, start), lambda status: refusal(handle, status), unpacks=True)
     return path
 
 

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from xraydenoise import disk
 from xraydenoise.progress import progress
 
 SMALL = 1 << 20  # bytes up to which an entry, or the sum of all, may compress as it likes: a table of zeros is no bomb
@@ -122,7 +123,7 @@ def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, archive: Path, folde
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with opened.open(entry) as source, target.open("xb") as file:
+        with disk.naming(target), opened.open(entry) as source, target.open("xb") as file:
             shutil.copyfileobj(source, file, CHUNK)
             written = file.tell()
     except DAMAGE as error:

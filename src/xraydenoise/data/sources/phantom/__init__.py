@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from xraydenoise import disk
 from xraydenoise.data import sources
 from xraydenoise.data.depth import FULL_SCALE
 from xraydenoise.progress import progress
@@ -35,8 +36,7 @@ class Config(sources.Source):
         for patient, image in progress(pairs, "drawing phantoms", total=len(pairs)):
             pixels = np.rint(draw(self.size, self.seed, patient, image) * FULL_SCALE).astype(np.uint16)
             path = f"{sources.FILES}/p{patient:04d}_{image:03d}.png"
-            if not cv2.imwrite(str(destination / path), pixels):
-                raise OSError(f"{destination / path}: could not be written; is the disk full?")
+            disk.write(destination / path, cv2.imencode(".png", pixels)[1].tobytes())
             label = "opacity" if opaque(patient) else "clear"
             rows.append(sources.Row(path, f"p{patient:04d}", "chest phantom", label, "CC0 (computed)", f"phantom, seed {self.seed}"))
         return sources.listing(rows)

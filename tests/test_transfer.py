@@ -1,4 +1,4 @@
-"""What a transfer makes of a server's headers; whole transfers stand in sources/test_kaggle.py."""
+"""What a transfer makes of a server's headers; whole ones stand in test_kaggle.py and test_weights.py."""
 
 import time
 from email.utils import formatdate
@@ -6,7 +6,7 @@ from email.utils import formatdate
 import pytest
 import requests
 
-from xraydenoise.data.sources.kaggle import transfer
+from xraydenoise import transfer
 
 
 def response(state, **headers):
@@ -30,9 +30,30 @@ def test_another_part_than_the_one_asked_for_is_refused(headers):
         transfer.place(response(206, **headers), 700)
 
 
-def test_an_archive_of_unknown_length_is_refused():
-    with pytest.raises(requests.RequestException, match="does not say how long"):
-        transfer.place(response(200), 0)
+@pytest.mark.parametrize("length", [None, "many", "-1", "1, 2", "1e3", ""])
+def test_a_file_of_unknown_length_is_refused(length):
+    with pytest.raises(transfer.Useless, match="does not say how long"):
+        transfer.place(response(200, **({} if length is None else {"Content_Length": length})), 0)
+
+
+def test_a_file_that_is_longer_than_allowed_is_refused_whether_all_or_a_part_of_it_is_sent():
+    for answer in (response(200, Content_Length="3000000"), response(206, Content_Range="bytes 7-2999999/3000000")):
+        assert transfer.place(answer, 7, 3_000_000)[1] == 3_000_000
+        with pytest.raises(transfer.Useless, match=r"would send 3\.0 MB, more than the 2 MiB allowed"):
+            transfer.place(answer, 7, 2 << 20)
+
+
+def test_a_server_is_given_up_once_it_has_been_slower_than_the_pace_on_average(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(transfer.time, "monotonic", lambda: now[0])
+    paced = transfer.pace(before=5_000_000)
+    now[0] += transfer.GRACE  # nothing has to come until then
+    paced(5_000_000)
+    now[0] += 99
+    paced(5_000_000 + 100 * int(transfer.PACE))
+    now[0] += 2
+    with pytest.raises(transfer.Useless, match="sent 2000000 bytes in 701 s, slower than 20 kB/s, so it was given up"):
+        paced(5_000_000 + 100 * int(transfer.PACE))
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [("120", 120), ("soon", 0), ("", 0), ("Sat, 21 Nov 2020 15:10:29 -0000", 0)])
