@@ -11,6 +11,7 @@ from pydicom.filereader import _read_file_meta_info, read_dataset, read_preamble
 from pydicom.multival import MultiValue
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
+from xraydenoise.data import text
 from xraydenoise.data.depth import FULL_SCALE
 from xraydenoise.data.dicom import stored
 from xraydenoise.data.dicom.scale import full_scale
@@ -134,9 +135,9 @@ def _whose(dataset: Dataset) -> tuple[str | None, str | None]:
 
 
 def _hashed(kind: str, entry: object) -> str | None:
-    told = str(entry or "").strip()
-    letters = PUNCTUATION.sub("", told).casefold()
-    return None if PLACEHOLDER.fullmatch(letters) else f"{kind}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    told = text.known(str(entry or ""))
+    letters = PUNCTUATION.sub("", told or "").casefold()
+    return None if told is None or PLACEHOLDER.fullmatch(letters) else f"{kind}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
 def _view(dataset: Dataset) -> str | None:
