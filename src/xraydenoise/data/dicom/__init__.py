@@ -32,8 +32,8 @@ SAMPLES = {**dict.fromkeys(GRAYS, 1), **dict.fromkeys(COLOURS, 3)}
 def read(data: bytes, max_megapixels: float, voi: bool) -> Picture:
     """The picture of a whole file: inverted where low values are white, its IDs hashed; its size is checked before a pixel is decoded.
 
-    Full scale is what the stored bits allow (or what the entries of the modality or VOI table need), so a linear rescale changes nothing but its
-    sign. With `voi` the first VOI table, or else the first window, decides what is black and what is white. Real numbers
+    Full scale is what the stored bits allow (or what the entries of the modality or VOI table need), so a linear rescale changes nothing
+    but its sign. With `voi` the first VOI table, or else the first window, decides what is black and what is white. Real numbers
     (FloatPixelData) have full scale 1 unless a window is applied. Padding pixels become black.
     Raises Refused, as `decode.decode` does.
     """
