@@ -169,3 +169,8 @@ def test_a_budget_that_ends_in_the_warm_up_is_refused(refused):
 
 def test_crops_larger_than_the_regions_they_are_cut_from_are_refused(refused):
     assert "train.patch: 128 px are more than enhance.region, 96" in refused("train.patch", 128)
+
+
+@pytest.mark.parametrize("entry", ["train.patch", "evaluate.repeats.side"])
+def test_squares_larger_than_any_picture_are_refused(entry, refused):
+    assert f"{entry}: 300 px are more than ingest.size, 256, the longest side that a picture has" in refused(entry, 300)
