@@ -8,6 +8,7 @@ import numpy as np
 from xraydenoise.data.depth import FULL_SCALE
 
 BAND = 64  # rows
+MEMORY = "memory"  # reason of a file that another machine, or this one at another time, may decode
 NO_PICTURE = "no_picture"  # reason of a file that is whole and was never meant to hold one: not bad
 GRAY_TOLERANCE = 8  # of 255; three channels that differ by no more are gray that a lossy format stored as colour
 
