@@ -41,12 +41,14 @@ def check(refused: pd.DataFrame, sources: "pd.Series[str]", max_bad: float, page
     """Raise ValueError where too much of a dataset is bad, or none of it is left; `sources`: the dataset of every file.
 
     A single file that found no memory is too much: with more memory it may be a picture, and DVC, which keeps what a stage wrote for its
-    inputs, would never ask again. By dataset, so that a large one never hides that all of a small one is gone. One whose files are copies of others' is not gone.
+    inputs, would never ask again. By dataset, so that a large one never hides that all of a small one is gone. One whose files are copies
+    of others' is not gone.
     """
     if len(starved := refused[refused["reason"] == MEMORY]):
+        told = f"the first is {starved.iloc[0]['file']} ({starved.iloc[0]['detail']})"
         raise ValueError(
-            f"ingest: {len(starved)} files found no memory, the first is {starved.iloc[0]['file']} ({starved.iloc[0]['detail']}); run again "
-            f"when there is more, it goes on where it was, or lower ingest.max_megapixels; all: {page}"
+            f"ingest: {len(starved)} files found no memory, {told}; run again when there is more, it goes on where it was, or lower "
+            f"ingest.max_megapixels; all: {page}"
         )
     for name, total in sources.value_counts().sort_index().items():
         own = refused[refused["source"] == name]
