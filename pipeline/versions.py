@@ -4,6 +4,8 @@ from pathlib import Path
 
 import dvc.repo
 
+from xraydenoise.data import text
+
 IMAGES = Path("inbox/images")
 POINTER = IMAGES.with_suffix(".dvc")
 
@@ -28,10 +30,15 @@ def keep_inbox() -> None:
 def _refuse_missing(repo: dvc.repo.Repo, there: set[str]) -> None:
     out = repo.stage.collect(str(POINTER))[0].outs[0]
     recorded = out.get_obj()  # None where the cache does not hold the list either: a clone that has pulled nothing
-    lost = sorted({"/".join(key) for key, _, _ in recorded} - there) if recorded is not None else []
-    if recorded is None or lost:
-        missing = f"{len(lost)} recorded images, first {lost[0]!r}," if lost else f"the {out.meta.nfiles} recorded images"
-        raise FileNotFoundError(
-            f"{IMAGES}: {missing} are not there; `dvc pull {POINTER}` or `dvc checkout {POINTER}` brings them back, "
-            f"`dvc add {IMAGES}` accepts that they are gone"
-        )
+    objects = {text.composed("/".join(key)): found.value for key, _, found in recorded or ()}
+    lost = sorted(objects.keys() - {text.composed(name) for name in there})  # some disks keep names in another form of Unicode
+    if recorded is not None and not lost:
+        return
+    missing = f"{len(lost)} recorded images, first {lost[0]!r}," if lost else f"the {out.meta.nfiles} recorded images"
+    if lost and all(out.cache.exists(objects[name]) for name in lost):
+        way = f"`dvc checkout {POINTER}` brings them back"
+    elif repo.config["core"].get("remote"):
+        way = f"`dvc pull {POINTER}` fetches them from the remote"
+    else:
+        way = "DVC's cache does not hold them and no remote is set (`dvc remote add`); put them back, or set the remote and `dvc pull`"
+    raise FileNotFoundError(f"{IMAGES}: {missing} are not there; {way}; `dvc add {IMAGES}` accepts that they are gone")

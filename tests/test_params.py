@@ -184,3 +184,8 @@ def test_a_file_that_is_no_mapping_or_empty_is_refused_with_its_name(tmp_path):
         (tmp_path / "params.yaml").write_text(content)
         with pytest.raises(ValueError, match=r"params\.yaml: Input should be a mapping, found"):
             params.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("entry", ["train.patch", "evaluate.repeats.side"])
+def test_squares_larger_than_any_picture_are_refused(entry, refused):
+    assert f"{entry}: 300 px are more than ingest.size, 256, the longest side that a picture has" in refused(entry, 300)

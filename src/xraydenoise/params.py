@@ -171,8 +171,11 @@ class Params(kinds.Config):
                 learner.check_protocol(self.train)
             except ValueError as error:
                 raise ValueError(f"protocols.{name}.{error}") from error
-        for name, entry in [*self.models.items(), *self.protocols.items()]:
-            if entry.track == "enhanced" and self.train.patch > self.enhance.region:
+        for entry, side in (("train.patch", self.train.patch), ("evaluate.repeats.side", self.evaluate.repeats.side)):
+            if side > self.ingest.size:
+                raise ValueError(f"{entry}: {side} px are more than ingest.size, {self.ingest.size}, the longest side that a picture has")
+        for name, recipe in [*self.models.items(), *self.protocols.items()]:
+            if recipe.track == "enhanced" and self.train.patch > self.enhance.region:
                 raise ValueError(
                     f"train.patch: {self.train.patch} px are more than enhance.region, {self.enhance.region}, that {name} learns from"
                 )

@@ -20,6 +20,12 @@ def test_an_item_that_kills_its_process_or_hangs_is_lost_alone() -> None:
     assert found == [2, Lost("crash", "its process died with exit code -6"), 4, Lost("timeout", "took more than 15 s"), 6]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_an_item_whose_process_is_killed_twice_found_no_memory() -> None:
+    (found,) = each(eval, ["__import__('os').kill(__import__('os').getpid(), 9)"], workers=1, time_limit=30)
+    assert found == Lost("memory", "its process was killed twice, as systems do where memory runs out")
+
+
 def test_a_worker_that_was_killed_from_outside_costs_nothing(tmp_path: Path) -> None:
     """An item dies at its first attempt alone, as one does where memory runs out because of others."""
     mark = tmp_path / "tried"

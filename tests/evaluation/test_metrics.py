@@ -131,6 +131,14 @@ def test_edges_do_not_care_for_brightness_and_contrast(seed: int, contrast: floa
     assert metrics.edges(contrast * target + brightness, target) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("contrast", [0.3, 0.7, 0.9])
+def test_rounding_takes_no_score_beyond_1(contrast: float) -> None:
+    """A picture of black and white alone, dimmed: 1.000000000000001 was no number of a table of scores, and stopped the stage."""
+    target = (np.random.default_rng(0).random((80, 80)) > 0.5).astype(np.float32)
+    assert metrics.edges(np.float32(contrast) * target, target) == 1
+    assert metrics.edges(np.float32(contrast) * (1 - target), target) == -1
+
+
 def test_more_blur_keeps_fewer_edges_and_is_less_similar_at_every_step() -> None:
     target = np.kron(picture((16, 16)), np.ones((12, 12), np.float32))
     blurred = [metrics.score(cv2.GaussianBlur(target, (0, 0), sigma), target) for sigma in (0.4, 0.7, 1, 2, 4)]

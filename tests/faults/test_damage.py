@@ -1,5 +1,6 @@
 """Damaged files: cut, flipped, overwritten, filled up; each is refused and none passes with gray in the place of its pixels."""
 
+import contextlib
 import io
 import struct
 import zlib
@@ -222,3 +223,102 @@ def test_a_single_pixel_is_constant_and_a_single_row_a_picture(suffix: str, tmp_
     for pixels in (row[None], row[:, None]):
         (tmp_path / "row").write_bytes(cv2.imencode(suffix, pixels)[1].tobytes())
         assert decode(tmp_path / "row", LIMIT, voi=False).pixels.shape == pixels.shape
+
+
+def survivors(specimen: bytes, damage: Callable[[bytes, int], bytes], folder: Path) -> int:
+    """Of 20 files that are damaged where their pixels lie, those that pass as another picture."""
+    (folder / "whole").write_bytes(specimen)
+    whole = decode(folder / "whole", LIMIT, voi=False).pixels
+    passed = 0
+    for at in np.linspace(0.2, 0.9, 20) * len(specimen):
+        (folder / "a").write_bytes(damage(specimen, int(at)))
+        with contextlib.suppress(Refused):
+            passed += not np.array_equal(decode(folder / "a", LIMIT, voi=False).pixels, whole)
+    return passed
+
+
+def with_more(whole: bytes, at: int) -> bytes:
+    return whole[:at] + bytes(range(1, 21)) + whole[at:]
+
+
+def with_less(whole: bytes, at: int) -> bytes:
+    return whole[:at] + whole[at + 20 :]
+
+
+def zeroed(whole: bytes, at: int) -> bytes:
+    return whole[:at] + bytes(200) + whole[at + 200 :]
+
+
+@pytest.mark.parametrize("name", ["plain.dcm", "deflated.dcm", "jpeg_lossless.dcm", "plain.tif", "packbits.tif", "bitmap.bmp"])
+@pytest.mark.parametrize("damage", [with_more, with_less])
+@pytest.mark.filterwarnings("ignore")
+def test_bytes_that_were_added_or_lost_among_the_pixels_are_noticed_by_what_is_left_over(
+    damage: Callable[[bytes, int], bytes], name: str, specimens: dict[str, bytes], tmp_path: Path
+) -> None:
+    assert survivors(specimens[name], damage, tmp_path) == 0
+
+
+@pytest.mark.parametrize("name", ["deflated.dcm", "jpeg_lossless.dcm", "packbits.tif", "rle.dcm"])
+@pytest.mark.filterwarnings("ignore")
+def test_zeros_in_the_place_of_coded_pixels_are_noticed_by_what_is_left_over(
+    name: str, specimens: dict[str, bytes], tmp_path: Path
+) -> None:
+    assert survivors(specimens[name], zeroed, tmp_path) <= 1  # as many pixels by chance
+
+
+def with_element(whole: bytes, tag: int, representation: str, value: bytes) -> bytes:
+    """The DICOM file with one more element."""
+    dataset = pydicom.dcmread(io.BytesIO(whole))
+    dataset.add_new(tag, representation, value)
+    written = io.BytesIO()
+    dataset.save_as(written)
+    return written.getvalue()
+
+
+def with_profile(bitmap: bytes) -> bytes:
+    """The BMP with an embedded profile behind its pixels, as version 5 has it: the header counts it."""
+    return bitmap[:2] + struct.pack("<I", len(bitmap) + 500) + bitmap[6:] + bytes(range(1, 251)) * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("plain.dcm", lambda whole: with_element(whole, 0xFFFCFFFC, "OB", bytes(range(100)))),  # DataSetTrailingPadding
+        ("plain.dcm", lambda whole: with_element(whole, 0x7FE10010, "LO", b"vendor")),
+        ("plain.dcm", lambda whole: whole + bytes(512)),
+        ("plain.dcm", lambda whole: whole + b"\0"),
+        ("deflated.dcm", lambda whole: with_element(whole, 0xFFFCFFFC, "OB", bytes(100))),
+        ("deflated.dcm", lambda whole: whole + b"\0"),
+        ("bitmap.bmp", lambda whole: whole + bytes(2)),
+        ("bitmap.bmp", lambda whole: whole[:2] + bytes(4) + whole[6:]),  # a header that does not say how long the file is
+        ("bitmap.bmp", with_profile),
+        ("plain.tif", lambda whole: whole + bytes(3)),
+    ],
+)
+def test_what_tools_write_behind_the_pixels_is_no_damage(
+    name: str, written: Callable[[bytes], bytes], specimens: dict[str, bytes], tmp_path: Path
+) -> None:
+    for path, content in (("whole", specimens[name]), ("more", written(specimens[name]))):
+        (tmp_path / path).write_bytes(content)
+    assert len(specimens[name]) < len(written(specimens[name])) or name == "bitmap.bmp"
+    whole, more = (decode(tmp_path / path, LIMIT, voi=False).pixels for path in ("whole", "more"))
+    assert np.array_equal(whole, more)
+
+
+def test_a_deflated_dicom_file_may_end_with_gzips_checksum(specimens: dict[str, bytes], tmp_path: Path) -> None:
+    whole = specimens["deflated.dcm"]
+    length = whole.index(b"UL\x04\0", 132) + 4  # of the rest of the header that is not deflated
+    inflate = zlib.decompressobj(-15)
+    inflated = inflate.decompress(whole[length + 4 + struct.unpack_from("<I", whole, length)[0] :])
+    content, trailer = whole.removesuffix(inflate.unused_data), struct.pack("<II", zlib.crc32(inflated), len(inflated))
+    (tmp_path / "a").write_bytes(content + trailer)
+    assert decode(tmp_path / "a", LIMIT, voi=False).pixels.shape == (90, 120)
+    assert refusal(content + trailer[::-1], tmp_path) == "damaged"
+
+
+def test_a_tiff_whose_exif_lies_behind_its_pixels_is_no_damage(tmp_path: Path) -> None:
+    written, exif = io.BytesIO(), Image.Exif()
+    exif.get_ifd(0x8769)[0x9286] = "a comment"
+    Image.fromarray(np.random.default_rng(4).integers(0, 200, (90, 120)).astype(np.uint8)).save(written, "tiff", exif=exif)
+    (tmp_path / "a").write_bytes(written.getvalue())
+    assert decode(tmp_path / "a", LIMIT, voi=False).pixels.shape == (90, 120)

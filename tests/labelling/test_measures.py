@@ -61,3 +61,14 @@ def test_flat_pictures_pass():
     black, flat = np.zeros((40, 40), np.float32), np.full((40, 40), 0.5, np.float32)
     assert measures.measure(black, black, math.nan).detail == 1
     assert measures.measure(flat, flat, math.nan).detail == 1
+
+
+@pytest.mark.parametrize(("height", "width", "count"), [(65, 33, 6), (96, 32, 3), (20, 40, 2)])
+def test_blocks_cover_a_picture_and_none_is_smaller_than_another(height, width, count):
+    found = measures.blocks(height, width)
+    covered = np.zeros((height, width), bool)
+    for place in found:
+        covered[place] = True
+        assert covered[place].shape == (min(height, 32), min(width, 32))
+    assert covered.all()
+    assert len(found) == count

@@ -1,6 +1,7 @@
 import shutil
 
 import pytest
+from dvc.repo import Repo
 
 from pipeline import versions
 
@@ -22,8 +23,6 @@ def test_images_that_people_bring_become_a_dvc_output_of_their_own(toy, capsys):
 
 
 def test_a_clone_with_the_cache_gets_the_images_back(toy):
-    from dvc.repo import Repo
-
     images = toy / "inbox" / "images"
     images.mkdir(parents=True)
     (images / "hand.png").write_bytes(b"pixels")
@@ -34,23 +33,61 @@ def test_a_clone_with_the_cache_gets_the_images_back(toy):
     assert (images / "hand.png").read_bytes() == b"pixels"
 
 
-def test_a_recorded_image_that_is_not_there_is_named_with_the_way_back(toy):
+@pytest.fixture
+def two(toy):
+    """The images of a project, two of which DVC has recorded."""
     images = toy / "inbox" / "images"
     images.mkdir(parents=True)
     for name in ("hand.png", "foot.png"):
         (images / name).write_bytes(name.encode())
     versions.keep_inbox()
-    (images / "foot.png").unlink()
-    with pytest.raises(FileNotFoundError, match=r"1 recorded images, first 'foot.png', are not there; .*dvc checkout"):
+    return images
+
+
+def test_a_recorded_image_that_the_cache_holds_is_brought_back_by_a_checkout(two):
+    (two / "foot.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"1 recorded images, first 'foot.png', are not there; `dvc checkout \S+` brings") as caught:
+        versions.keep_inbox()
+    assert "pull" not in str(caught.value)
+
+
+def test_a_clone_that_has_pulled_nothing_is_sent_to_its_remote(two, tmp_path):
+    with Repo() as repo, repo.config.edit("local") as config:
+        config["remote"] = {"hospital": {"url": str(tmp_path / "remote")}}
+        config["core"] = {"remote": "hospital"}
+    shutil.rmtree(two)
+    shutil.rmtree(two.parents[1] / ".dvc" / "cache")
+    with pytest.raises(FileNotFoundError, match=r"the 2 recorded images are not there; `dvc pull inbox/images.dvc` fetches") as caught:
+        versions.keep_inbox()
+    assert "checkout" not in str(caught.value)
+
+
+def test_images_that_neither_cache_nor_remote_has_are_said_to_be_nowhere(two):
+    shutil.rmtree(two)
+    shutil.rmtree(two.parents[1] / ".dvc" / "cache")
+    with pytest.raises(FileNotFoundError, match=r"DVC's cache does not hold them and no remote is set"):
         versions.keep_inbox()
 
 
-def test_a_clone_that_has_pulled_nothing_is_told_to_pull(toy):
+def test_a_name_that_a_disk_keeps_in_another_form_of_unicode_is_not_lost(toy):
+    images = toy / "inbox" / "images"
+    images.mkdir(parents=True)
+    (images / "Ro\u0308ntgen.png").write_bytes(b"pixels")
+    versions.keep_inbox()
+    (images / "Ro\u0308ntgen.png").rename(images / "R\u00f6ntgen.png")
+    versions.keep_inbox()
+
+
+def test_what_stands_in_the_place_of_a_link_into_the_cache_is_noticed(toy):
+    with Repo() as repo, repo.config.edit("local") as config:
+        config["cache"] = {"type": "symlink"}
     images = toy / "inbox" / "images"
     images.mkdir(parents=True)
     (images / "hand.png").write_bytes(b"pixels")
     versions.keep_inbox()
-    shutil.rmtree(images)
-    shutil.rmtree(toy / ".dvc" / "cache")
-    with pytest.raises(FileNotFoundError, match=r"the 1 recorded images are not there; `dvc pull"):
-        versions.keep_inbox()
+    assert (images / "hand.png").is_symlink()
+    before = (toy / "inbox" / "images.dvc").read_text()
+    (images / "hand.png").unlink()
+    (images / "hand.png").write_bytes(b"other pixels")
+    versions.keep_inbox()
+    assert (toy / "inbox" / "images.dvc").read_text() != before

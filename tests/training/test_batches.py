@@ -218,9 +218,28 @@ def test_noise_is_added_to_the_augmented_crop_and_the_same_step_gives_the_same_o
         assert torch.equal(batch.target, again.target)
 
 
-def test_pictures_smaller_than_a_crop_are_refused_by_name(numbered: Pictures) -> None:
-    with pytest.raises(ValueError, match=r"train\.patch: 17 px is larger than training pictures b \(16x16\) \(px\); use a smaller patch"):
-        Batches(numbered, NONE, batch=4, patch=17, seed=0)
+def test_a_picture_narrower_than_a_crop_is_continued_by_reflection(numbered: Pictures) -> None:
+    """Crops of 24 px of 20x31, 16x16 and 40x17 px: NumPy's reflection of the whole picture holds each of them, in some symmetry."""
+    batches = Batches(numbered, NONE, batch=64, patch=24, seed=0)
+    wide = [
+        np.pad(whole, [(0, max(0, 24 - side)) for side in whole.shape], "reflect")
+        for whole in (numbered.whole(number)[0].numpy() for number in range(3))
+    ]
+    seen = set()
+    for step in range(4):
+        for crop in places(batches(step).target):
+            picture = int(np.searchsorted(numbered.offset.numpy(), crop.min(), side="right")) - 1
+            squares = np.lib.stride_tricks.sliding_window_view(wide[picture], (24, 24)).reshape(-1, 24, 24)
+            turned = [np.rot90(side, turn) for side in (crop, crop.T) for turn in range(4)]
+            assert any((squares == one).all(axis=(1, 2)).any() for one in turned)
+            seen.add(picture)
+    assert seen == {0, 1, 2}
+
+
+def test_a_reflection_goes_on_as_often_as_it_takes(pictures_of: Callable[..., Pictures]) -> None:
+    narrow = pictures_of(["a"], [(1, 3)], torch.tensor([0, 1, 2], dtype=torch.int16), [UNKNOWN])
+    lines = {tuple(line) for crop in places(Batches(narrow, NONE, batch=16, patch=7, seed=0)(0).target) for line in (*crop, *crop.T)}
+    assert {(0, 1, 2, 1, 0, 1, 2), (2, 1, 0, 1, 2, 1, 0)} <= lines
 
 
 def test_no_training_picture_is_refused_with_the_way_out(numbered: Pictures) -> None:

@@ -8,9 +8,8 @@ import numpy as np
 
 from xraydenoise.data import bmp, dicom, jpeg, magic, png, tiff
 from xraydenoise.data.depth import FULL_SCALE
-from xraydenoise.data.picture import Picture, Refused, gray, rescale, rescale_unit
+from xraydenoise.data.picture import MEMORY, Picture, Refused, gray, rescale, rescale_unit
 
-MEMORY = "memory"  # reason of a file that another machine, or this one at another time, may decode
 BYTES_A_PIXEL = 8  # four channels of 16 bit; a file that holds more than this for every allowed pixel is not read at all
 READERS: dict[bytes, Callable[[bytes, float], tuple[np.ndarray, int]]] = {
     png.MAGIC: png.read,
@@ -32,7 +31,7 @@ def decode(path: Path, max_megapixels: float, voi: bool) -> Picture:
     try:
         picture = dicom.read(data, max_megapixels, voi) if magic.begins(data) else _scaled(*raster(data, max_megapixels))
     except MemoryError as error:
-        raise Refused(MEMORY, "takes more memory than there is now; ingest tries it again when it is run again") from error
+        raise Refused(MEMORY, "takes more memory than there is now") from error
     sparse = picture.pixels[::16, ::16]  # shows nearly always that a picture is not constant, at a 256th of the cost
     if sparse.min() == sparse.max() and picture.pixels.min() == picture.pixels.max():
         raise Refused("constant", f"every pixel is {int(picture.pixels.max())} of {FULL_SCALE}")

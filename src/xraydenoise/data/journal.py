@@ -15,8 +15,8 @@ import xxhash
 
 from xraydenoise import disk
 from xraydenoise.data import store
-from xraydenoise.data.decode import MEMORY
 from xraydenoise.data.duplicates import LENGTH
+from xraydenoise.data.picture import MEMORY
 from xraydenoise.data.workers import CRASH, TIMEOUT
 
 PASSING = (CRASH, MEMORY, TIMEOUT)  # reasons that a machine with more memory or less to do may not find again

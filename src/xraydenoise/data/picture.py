@@ -8,6 +8,7 @@ import numpy as np
 from xraydenoise.data.depth import FULL_SCALE
 
 BAND = 64  # rows
+MEMORY = "memory"  # reason of a file that another machine, or this one at another time, may decode
 NO_PICTURE = "no_picture"  # reason of a file that is whole and was never meant to hold one: not bad
 GRAY_TOLERANCE = 8  # of 255; three channels that differ by no more are gray that a lossy format stored as colour
 
@@ -42,6 +43,31 @@ def check_size(height: int, width: int, max_megapixels: float) -> None:
         raise Refused("unreadable", f"the header says {width} x {height} px")
     if height * width > max_megapixels * 1e6:
         raise Refused("too_large", f"{width} x {height} px are above ingest.max_megapixels = {max_megapixels:g}")
+
+
+def check_end(kind: str, rest: bytes) -> None:
+    """Raise Refused where `rest`, what a file holds behind all that belongs to it, is no padding: lost or added bytes have moved its parts.
+
+    Padding is zeros, as tools write them that fill up a word or a block.
+    """
+    if rest.strip(b"\0"):
+        raise Refused("damaged", f"{kind} goes on for {len(rest)} bytes behind its last part; expected its end there, or zeros")
+
+
+def run_length(segment: bytes, enough: int) -> int:
+    """Bytes that PackBits of TIFF and DICOM decode to, each run of which tells its length; no more are counted than `enough`."""
+    at, total, end = 0, 0, len(segment)
+    while at < end and total <= enough:
+        head = segment[at]
+        if head < 128:  # as many bytes and one more, as they are
+            total += head + 1
+            at += head + 2
+        elif head > 128:  # one byte, repeated
+            total += 257 - head
+            at += 2
+        else:
+            at += 1
+    return total
 
 
 def gray(pixels: np.ndarray, full_scale: float) -> np.ndarray:

@@ -8,7 +8,7 @@ import pandas as pd
 from xraydenoise.contracts import Quarantine
 from xraydenoise.data.journal import PASSING, Journal
 from xraydenoise.data.pairs import DUPLICATE
-from xraydenoise.data.picture import NO_PICTURE
+from xraydenoise.data.picture import MEMORY, NO_PICTURE
 from xraydenoise.tables import markdown
 
 HARMLESS = (DUPLICATE, NO_PICTURE)  # reasons of files that are not bad, and no part of the share that may be
@@ -40,8 +40,16 @@ def tell(refused: pd.DataFrame, total: int, page: Path) -> None:
 def check(refused: pd.DataFrame, sources: "pd.Series[str]", max_bad: float, page: Path) -> None:
     """Raise ValueError where too much of a dataset is bad, or none of it is left; `sources`: the dataset of every file.
 
-    By dataset, so that a large one never hides that all of a small one is gone. One whose files are copies of others' is not gone.
+    A single file that found no memory is too much: with more memory it may be a picture, and DVC, which keeps what a stage wrote for its
+    inputs, would never ask again. By dataset, so that a large one never hides that all of a small one is gone. One whose files are copies
+    of others' is not gone.
     """
+    if len(starved := refused[refused["reason"] == MEMORY]):
+        told = f"the first is {starved.iloc[0]['file']} ({starved.iloc[0]['detail']})"
+        raise ValueError(
+            f"ingest: {len(starved)} files found no memory, {told}; run again when there is more, it goes on where it was, or lower "
+            f"ingest.max_megapixels; all: {page}"
+        )
     for name, total in sources.value_counts().sort_index().items():
         own = refused[refused["source"] == name]
         bad = own[~own["reason"].isin(HARMLESS)]
@@ -65,4 +73,4 @@ def check(refused: pd.DataFrame, sources: "pd.Series[str]", max_bad: float, page
 
 def _again(bad: pd.DataFrame) -> str:
     passing = bad["reason"].isin(PASSING).any()
-    return "; what crashed, took too long or found no memory is tried again by the next run" if passing else ""
+    return "; what crashed or took too long is tried again by the next run" if passing else ""

@@ -9,10 +9,12 @@ import numpy as np
 from PIL.TiffImagePlugin import TiffImageFile
 
 from xraydenoise.data import opencv
-from xraydenoise.data.picture import Refused, check_size
+from xraydenoise.data.picture import Refused, check_end, check_size, run_length
 
 MAGICS = (b"II*\0", b"MM\0*")
-TYPES = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4)}  # byte, short, long: all that the tags read here may have
+TYPES = {1: "B", 3: "H", 4: "I"}  # byte, short, long: all that the tags read here may have
+SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4)  # bytes of a value of each type
+DIRECTORIES = frozenset({330, 34665, 34853})  # tags that lead to further directories, whose place in the file is not looked at
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES, PLANAR = 256, 257, 258, 259, 262, 274, 277, 284
 STRIPS, ROWS_A_STRIP, STRIP_BYTES, TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES = 273, 278, 279, 322, 323, 324, 325
 SAMPLE_FORMAT, SIGNED = 339, 2
@@ -35,8 +37,8 @@ WANTED = frozenset(
         SAMPLE_FORMAT,
     }
 )
-DEFLATE = (8, 32946)
-COMPRESSIONS = frozenset({1, 5, 32773, *DEFLATE})  # none, LZW, PackBits, deflate; damage within a JPEG would pass unseen
+PACK_BITS, DEFLATE = 32773, (8, 32946)
+COMPRESSIONS = frozenset({1, 5, PACK_BITS, *DEFLATE})  # none, LZW, PackBits, deflate; damage within a JPEG would pass unseen
 DTYPES = {np.dtype(np.uint16): (10, 12, 14, 16), np.dtype(np.float32): (32,), np.dtype(np.float64): (64,)}
 MODES = {"1": "L", "L": "L", "LA": "RGBA", "P": "RGB", "PA": "RGBA", "RGB": "RGB", "RGBX": "RGB", "RGBA": "RGBA", "YCbCr": "RGB"}
 SPARE = 2**16  # bytes that a deflated strip or tile may hold beside its pixels
@@ -46,12 +48,13 @@ Tags = dict[int, tuple[int, ...]]
 def read(data: bytes, max_megapixels: float) -> tuple[np.ndarray, int]:
     """Pixels (H, W) or (H, W, 3 or 4) as black-is-zero and their bits; unrotated, its size checked before a pixel is decoded.
 
-    Bits of 10, 12 and 14 are packed and come out whole. Strips and tiles that hold too little or cannot be unpacked are refused. Those
-    that are not deflated have no checksum, so damage that leaves their length alone, such as a flipped bit, mostly passes unnoticed.
+    Bits of 10, 12 and 14 are packed and come out whole. Strips and tiles that hold too little or cannot be unpacked are refused, and so
+    is what no tag leads to at the end of the file. Those that are not deflated have no checksum, so damage that leaves their length
+    alone, such as a flipped bit, mostly passes unnoticed.
     Raises Refused: colour, compression, damaged, depth, frames, planar, too_large, truncated, unreadable.
     """
     try:
-        tags, orientation_at = _tags(data)
+        tags, orientation_at, end = _tags(data)
     except struct.error as error:
         raise Refused("truncated", f"TIFF ends within its tags, after {len(data)} bytes") from error
     if WIDTH not in tags or HEIGHT not in tags:
@@ -62,7 +65,8 @@ def read(data: bytes, max_megapixels: float) -> tuple[np.ndarray, int]:
     bits, samples = _one(tags, BITS, 1), _one(tags, SAMPLES, 1)
     if bits > 8 and samples > 1 and _one(tags, PLANAR, 1) == 2:  # OpenCV would hand out memory that it never wrote
         raise Refused("planar", f"TIFF of {samples} separate planes of {bits} bit; save it interleaved (PlanarConfiguration 1), or gray")
-    _check_chunks(data, tags, max_megapixels)
+    end = max(end, _check_chunks(data, tags, max_megapixels))
+    check_end("TIFF", data[end:])
     content = bytearray(data)
     if orientation_at is not None:  # OpenCV would turn the picture by it, at 8 bit alone
         content[orientation_at] = 1
@@ -97,29 +101,32 @@ def _deep(pixels: np.ndarray, bits: int, white_is_zero: bool) -> tuple[np.ndarra
     return pixels, bits
 
 
-def _tags(data: bytes) -> tuple[Tags, int | None]:
-    """The wanted tags of the first directory, and the byte where it says how the picture is turned; a second directory is a second page."""
+def _tags(data: bytes) -> tuple[Tags, int | None, int]:
+    """The wanted tags of the first directory, the byte where it says how the picture is turned, and where all that it leads to ends, but
+    for the pixels; a second directory is a second page."""
     order = "<" if data[:2] == b"II" else ">"
     (at,) = struct.unpack_from(order + "I", data, 4)
     (count,) = struct.unpack_from(order + "H", data, at)
     tags: Tags = {}
-    orientation_at = None
+    orientation_at, end = None, at + 2 + 12 * count + 4
     for entry in range(at + 2, at + 2 + 12 * count, 12):
         tag, kind, values = struct.unpack_from(order + "HHI", data, entry)
+        size = values * SIZES[kind] if kind < len(SIZES) else 0
+        place = entry + 8 if size <= 4 else struct.unpack_from(order + "I", data, entry + 8)[0]
+        end = len(data) if tag in DIRECTORIES else max(end, place + size)
         if tag in WANTED and kind in TYPES and values:
-            code, size = TYPES[kind]
-            place = entry + 8 if size * values <= 4 else struct.unpack_from(order + "I", data, entry + 8)[0]
-            tags[tag] = struct.unpack_from(f"{order}{values}{code}", data, place)
+            tags[tag] = struct.unpack_from(f"{order}{values}{TYPES[kind]}", data, place)
         if tag == ORIENTATION:
             orientation_at = entry + (8 if order == "<" else 9)
     (following,) = struct.unpack_from(order + "I", data, at + 2 + 12 * count)
     if following:
         raise Refused("frames", "TIFF has more than one page; save each as a file of its own")
-    return tags, orientation_at
+    return tags, orientation_at, end
 
 
-def _check_chunks(data: bytes, tags: Tags, max_megapixels: float) -> None:
-    """Each strip or tile is there, within the file, and holds its pixels (none, deflate), whose checksum libtiff does not look at."""
+def _check_chunks(data: bytes, tags: Tags, max_megapixels: float) -> int:
+    """Where the last strip or tile ends. Each is there, within the file, and holds its pixels: deflate's checksum, at which libtiff does
+    not look, and PackBits' runs, whose sum it does not compare."""
     height, width = tags[HEIGHT][0], tags[WIDTH][0]
     tiled = TILES in tags
     rows = _one(tags, TILE_HEIGHT, height) if tiled else min(_one(tags, ROWS_A_STRIP, height), height)
@@ -142,8 +149,11 @@ def _check_chunks(data: bytes, tags: Tags, max_megapixels: float) -> None:
         needed = row * (rows if tiled else min(rows, height - number % down * rows))  # tiles are filled up
         if compression in DEFLATE:
             length = _inflated(data[start : start + length], needed + SPARE)
-        if compression in (1, *DEFLATE) and length < needed:
+        if compression == PACK_BITS:
+            length = run_length(data[start : start + length], needed + SPARE)
+        if (compression in (1, PACK_BITS, *DEFLATE) and length < needed) or (compression == PACK_BITS and length > needed):
             raise Refused("damaged", f"TIFF has a strip or tile of {length} bytes; its pixels are {needed}")
+    return max(start + length for start, length in zip(starts[:expected], lengths, strict=False))
 
 
 def _inflated(piece: bytes, most: int) -> int:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import TimeoutError as TimedOut
@@ -12,6 +13,7 @@ import cv2
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from xraydenoise import leash
+from xraydenoise.data.picture import MEMORY
 
 CRASH, TIMEOUT = "crash", "timeout"
 AHEAD = 4  # items a worker that wait for it or whose result waits for its turn, so that no core stands idle
@@ -24,7 +26,7 @@ Result = TypeVar("Result")
 class Lost:
     """An item whose worker gave no result."""
 
-    reason: str  # CRASH or TIMEOUT
+    reason: str  # CRASH, MEMORY or TIMEOUT
     detail: str
 
 
@@ -73,4 +75,6 @@ def _outcome(result: Callable[[], Result], time_limit: float) -> Result | Lost:
     except TimedOut:
         return Lost(TIMEOUT, f"took more than {time_limit:g} s")
     except ProcessExpired as expired:
+        if expired.exitcode == -signal.SIGKILL:
+            return Lost(MEMORY, "its process was killed twice, as systems do where memory runs out")
         return Lost(CRASH, f"its process died with exit code {expired.exitcode}")

@@ -101,7 +101,7 @@ def edges(prediction: np.ndarray, target: np.ndarray) -> float:
     energies = np.diag(covariance)
     if (energies <= 0).any():
         return float((energies <= 0).all())
-    return float(covariance[0, 1] / np.sqrt(energies.prod()))
+    return float(np.clip(covariance[0, 1] / np.sqrt(energies.prod()), -1, 1))  # rounding goes beyond
 
 
 def _check(target: np.ndarray, side: int, name: str) -> None:
@@ -132,7 +132,7 @@ def _similarity(
         structure += float(part.sum())
         whole += float((part * (2 * mean_products + LUMINANCE) / (mean_squares + LUMINANCE)).sum())
     pixels = (target.shape[0] - 2 * reach) * (target.shape[1] - 2 * reach)
-    return whole / pixels, structure / pixels
+    return min(whole / pixels, 1.0), min(structure / pixels, 1.0)  # rounding goes beyond
 
 
 def _blur(pixels: np.ndarray) -> np.ndarray:

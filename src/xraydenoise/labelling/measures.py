@@ -27,8 +27,9 @@ def measure(pixels: np.ndarray, label: np.ndarray, survival: float) -> Findings:
 
 
 def blocks(height: int, width: int) -> list[tuple[slice, slice]]:
-    """Squares of 32 px that cover the picture; those at the end are smaller."""
-    return [(slice(top, top + BLOCK), slice(left, left + BLOCK)) for top in range(0, height, BLOCK) for left in range(0, width, BLOCK)]
+    """Squares of 32 px that cover the picture, smaller only where it is; the last ones overlap: a single pixel left over proves nothing."""
+    tops, lefts = ([min(start, max(0, length - BLOCK)) for start in range(0, length, BLOCK)] for length in (height, width))
+    return [(slice(top, top + BLOCK), slice(left, left + BLOCK)) for top in tops for left in lefts]
 
 
 def block_shift(pixels: np.ndarray, label: np.ndarray) -> float:

@@ -69,19 +69,16 @@ class Pictures:
 class Batches:
     """The batch of each step: random crops, each turned or mirrored into one of the square's eight symmetries, each with one noise.
 
-    An empty mixture adds none. With `augment`, which is for track noise alone, crops are made unlike their pictures first.
+    A picture that is narrower than a crop is continued by reflection, so it costs no other picture anything. An empty mixture adds no
+    noise. With `augment`, which is for track noise alone, crops are made unlike their pictures first.
     """
 
     def __init__(
         self, pictures: Pictures, mixture: Sequence[Part], batch: int, patch: int, seed: int, augment: Augment | None = None
     ) -> None:
-        """Raises ValueError where there is no picture, or where some are smaller than the patch, naming them."""
+        """Raises ValueError where there is no picture."""
         if not pictures.images:
             raise ValueError("no training picture; give train a share in ingest.split (and in enhance.images)")
-        sizes = zip(pictures.images, pictures.height.tolist(), pictures.width.tolist(), strict=True)
-        if small := [f"{image} ({height}x{width})" for image, height, width in sizes if min(height, width) < patch]:
-            named = ", ".join(small[:5]) + (f" and {len(small) - 5} more" if len(small) > 5 else "")
-            raise ValueError(f"train.patch: {patch} px is larger than training pictures {named} (px); use a smaller patch")
         self.pictures, self.mixture, self.patch, self.seed, self.augment = pictures, mixture, patch, seed, augment
         device = pictures.targets.device
         self.generator = torch.Generator(device)
@@ -113,17 +110,18 @@ class Batches:
     def index(self, image: Tensor, side: int) -> Tensor:
         """(B, side, side): the place in the flat store of the pixels of one crop of each `image` (B,).
 
-        A crop is a corner and two strides; mirroring starts at the other end and walks back, transposing swaps the strides.
+        Flipping walks the rows from the other end, mirroring the columns; transposing lets columns go down and rows across.
         """
-        width, last = self.pictures.width[image], side - 1
-        top = self.random[1] % (self.pictures.height[image] - last)
-        left = self.random[2] % (width - last)
-        flip, mirror, transpose = ((self.random[3] >> bit) & 1 for bit in (0, 1, 2))
-        corner = self.pictures.offset[image] + (top + flip * last) * width + left + mirror * last
-        down, right = width * (1 - 2 * flip), 1 - 2 * mirror
-        strides = torch.where(transpose.bool(), torch.stack([right, down]), torch.stack([down, right]))[..., None, None]  # (2, B, 1, 1)
+        height, width = self.pictures.height[image, None], self.pictures.width[image, None]  # (B, 1) each
+        flip, mirror, transpose = ((self.random[3, :, None] >> bit) & 1 for bit in (0, 1, 2))
+        last = side - 1
         axis = torch.arange(side, device=image.device)
-        return corner[:, None, None] + strides[0] * axis[:, None] + strides[1] * axis
+        top = self.random[1, :, None] % (height - last).clamp_min(1)
+        left = self.random[2, :, None] % (width - last).clamp_min(1)
+        rows = reflected(top + (axis - flip * last).abs(), height) * width  # (B, side)
+        columns = reflected(left + (axis - mirror * last).abs(), width)
+        down, across = torch.where(transpose.bool(), columns, rows), torch.where(transpose.bool(), rows, columns)
+        return self.pictures.offset[image, None, None] + down[:, :, None] + across[:, None, :]
 
     def noisy(self, image: Tensor, index: Tensor, clean: Tensor, step: int) -> Tensor:
         """Each noise of the mixture on its share of the crops, which are in random order."""
@@ -133,6 +131,13 @@ class Batches:
         return torch.cat(
             [self.pictures.noisy(image[part], index[part], clean[part], partial(noise, generator=self.generator)) for noise, part in parts]
         )
+
+
+def reflected(place: Tensor, length: Tensor) -> Tensor:  # (B, side), (B, 1) -> (B, side)
+    """Places along lines of these lengths, continued by reflection about the last pixel and the first, as often as it takes."""
+    period = (2 * (length - 1)).clamp_min(1)
+    place = place % period
+    return torch.minimum(place, period - place)
 
 
 def shared(mixture: Sequence[Part], count: int, turn: int) -> list[tuple[Noise, slice]]:

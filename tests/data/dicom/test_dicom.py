@@ -121,6 +121,7 @@ def test_the_study_is_hashed_and_told_beside_the_patient(make_dicom) -> None:
     "name",
     [
         *("", "ANONYMOUS", "Anonymized", "anon", "0000", "XXX", "N/A", "Unknown", "no id", "PatientID", "De-identified"),
+        *("nan", "NaN", "<NA>", "#N/A", "NULL", "missing"),
         *("<removed>", "(empty)", "Anonymous^", "ANONYMOUS^PATIENT", "NOT PROVIDED", "Not Available", "confidential"),
     ],
 )

@@ -107,6 +107,29 @@ def test_a_table_may_begin_below_zero_though_its_descriptor_is_unsigned(voi: boo
     np.testing.assert_array_equal(pixels(make_dicom(values, "b.dcm", bits=13, **entries), voi), 65535 - plain)
 
 
+@pytest.mark.parametrize("depth", [8, 12, 16])  # Agfa's CR gives the 16 bit that an entry takes
+@pytest.mark.parametrize("sequence", ["ModalityLUTSequence", "VOILUTSequence"])
+def test_white_of_a_table_is_white_of_the_picture_whatever_depth_its_descriptor_gives(sequence: str, depth: int, make_dicom) -> None:
+    entries = np.rint(4095 * (np.arange(4096) / 4095) ** 0.5)
+    found = pixels(make_dicom(VALUES, bits=12, **{sequence: table(4096, 0, depth, entries)}), voi=True)
+    np.testing.assert_array_equal(found, np.rint(entries * (65535 / 4095)).reshape(64, 64))
+
+
+def test_a_table_of_65536_entries_says_0(make_dicom) -> None:
+    values = np.linspace(0, 65535, 4096).astype(np.uint16).reshape(64, 64)
+    path = make_dicom(values, bits=16, VOILUTSequence=table(0, 0, 16, np.arange(65536)[::-1]))
+    np.testing.assert_array_equal(pixels(path, voi=True), 65535 - values)
+
+
+@pytest.mark.parametrize("count", [4095, 4096])
+def test_the_entries_of_a_table_of_8_bit_may_be_packed(count: int, make_dicom) -> None:
+    entries = (np.arange(count) // 16).astype(np.uint8)
+    item = table(count, 0, 8, entries)
+    item[0].LUTData = entries.tobytes() + bytes(count % 2)
+    path = make_dicom(VALUES, bits=12, VOILUTSequence=item)
+    np.testing.assert_array_equal(pixels(path, voi=True), entries[np.minimum(VALUES, count - 1)].astype(np.uint16) * 257)
+
+
 def test_a_table_shorter_than_it_says_is_refused(make_dicom) -> None:
     with pytest.raises(Refused, match="damaged: lookup table of 50 entries"):
         pixels(make_dicom(VALUES, bits=12, ModalityLUTSequence=table(100, 0, 12, np.arange(50))), voi=False)

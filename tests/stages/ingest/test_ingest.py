@@ -1,4 +1,5 @@
 import json
+import os
 import pickle
 import signal
 import subprocess
@@ -227,8 +228,43 @@ def test_what_crashed_or_took_too_long_is_tried_again_by_the_next_run(
         patch.setattr(prepare, "stream", sick)
         with pytest.raises(
             ValueError,
-            match=r"2 of 12 files of chests are .*; what crashed, took too long or found no memory is tried again by the next run",
+            match=r"2 of 12 files of chests are .*; what crashed or took too long is tried again by the next run",
         ):
             ingest.run(project.params(max_bad=0.1, chests=chests))
     ingest.run(project.params(max_bad=0.1, chests=chests))
     assert {path: path.read_bytes() for path in Path("artifacts").rglob("*.*")} == whole
+
+
+def test_a_file_that_found_no_memory_stops_the_stage_since_dvc_would_never_ask_again(
+    project: Any, chests: phantom.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = prepare.stream
+
+    def starved(*arguments: Any) -> Iterator[Prepared | Refused]:
+        for number, found in enumerate(stream(*arguments)):
+            yield Refused("memory", "takes more memory than there is now") if number == 4 else found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "stream", starved)
+        with pytest.raises(
+            ValueError, match=r"1 files found no memory, the first is files/p0002_000\.png .*goes on where it was, or lower"
+        ):
+            project.run(max_bad=1.0, chests=chests)
+    ingest.run(project.params(chests=chests))
+    assert len(project.images()) == 12
+
+
+def test_a_journal_is_of_no_use_once_a_file_has_other_content_of_the_same_length_and_date(
+    project: Any, chests: phantom.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC hashes what a file holds, and not when it was written."""
+    project.run(chests=chests)
+    files, params = ingest.listed(project.params(chests=chests)), project.params(chests=chests)
+    before = ingest.key(files, params)
+    path = ingest.path_of(next(ingest.records(files)))
+    content, about = path.read_bytes(), path.stat()
+    os.utime(path, ns=(0, 0))
+    assert ingest.key(files, params) == before
+    path.write_bytes(content[:-1] + b"x")
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert ingest.key(files, params) != before

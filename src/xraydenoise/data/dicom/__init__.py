@@ -2,19 +2,24 @@
 
 import hashlib
 import re
+import struct
 import zlib
 from io import BytesIO
 
 import pydicom
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import _read_file_meta_info, read_dataset, read_preamble
 from pydicom.multival import MultiValue
+from pydicom.tag import Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.valuerep import STANDARD_VR
 
+from xraydenoise.data import text
 from xraydenoise.data.depth import FULL_SCALE
 from xraydenoise.data.dicom import stored
 from xraydenoise.data.dicom.scale import full_scale
-from xraydenoise.data.picture import NO_PICTURE, Picture, Refused, check_size
+from xraydenoise.data.picture import NO_PICTURE, Picture, Refused, check_end, check_size
 
 # What anonymisers leave in the place of a PatientID (PS3.15 E.1 wants a dummy value): many patients would become one.
 PLACEHOLDER = re.compile(
@@ -25,14 +30,16 @@ PUNCTUATION = re.compile(r"[\W_]")
 GRAYS = ("MONOCHROME1", "MONOCHROME2")
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")  # gray in three channels comes in these
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+PIXEL_TAGS = frozenset(map(Tag, PIXELS))
+UNDEFINED = 0xFFFFFFFF  # length of an element that a delimiter ends
 SAMPLES = {**dict.fromkeys(GRAYS, 1), **dict.fromkeys(COLOURS, 3)}
 
 
 def read(data: bytes, max_megapixels: float, voi: bool) -> Picture:
     """The picture of a whole file: inverted where low values are white, its IDs hashed; its size is checked before a pixel is decoded.
 
-    Full scale is what the stored bits allow (or the bits of the modality or VOI table), so a linear rescale changes nothing but its
-    sign. With `voi` the first VOI table, or else the first window, decides what is black and what is white. Real numbers
+    Full scale is what the stored bits allow (or what the entries of the modality or VOI table need), so a linear rescale changes nothing
+    but its sign. With `voi` the first VOI table, or else the first window, decides what is black and what is white. Real numbers
     (FloatPixelData) have full scale 1 unless a window is applied. Padding pixels become black.
     Raises Refused, as `decode.decode` does.
     """
@@ -63,11 +70,34 @@ def _dataset(data: bytes, max_megapixels: float) -> Dataset:
     read_preamble(file, force=False)
     meta = _read_file_meta_info(file)  # as dcmread does: another reader of the same bytes could be led past the bound
     if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
-        return pydicom.dcmread(BytesIO(data))
-    content = BytesIO(_inflated(data[file.tell() :], int(max_megapixels * 1e6 * 8 + 2**20)))
-    dataset = read_dataset(content, is_implicit_VR=False, is_little_endian=True)
+        dataset: Dataset = pydicom.dcmread(BytesIO(data))
+        _check_elements(dataset, data)
+        return dataset
+    content = _inflated(data[file.tell() :], int(max_megapixels * 1e6 * 8 + 2**20))
+    dataset = read_dataset(BytesIO(content), is_implicit_VR=False, is_little_endian=True)
+    _check_elements(dataset, content)
     dataset.file_meta = meta
     return dataset
+
+
+def _check_elements(dataset: Dataset, content: bytes) -> None:
+    """No value of `content` is cut off, and behind the pixels stand elements: lost or added bytes move what follows, and pydicom, which
+    reads on, makes elements of that. Raises Refused: damaged, truncated."""
+    pixels, end = None, len(content)
+    for tag in dataset.keys():  # noqa: SIM118  in the order of the file, where a loop over the dataset would sort
+        element = dataset.get_item(tag)
+        known = element.VR is None or element.VR in STANDARD_VR  # implicit VR names none
+        if pixels is not None and tag and (tag < pixels or not known):  # a tag of zeros is padding
+            raise Refused("damaged", f"DICOM has {tag} of VR {element.VR!r} behind its pixels, which is no element")
+        if isinstance(element, RawDataElement) and element.length != UNDEFINED:
+            end = element.value_tell + element.length
+            if end > len(content):
+                raise Refused("truncated", f"DICOM ends after {len(content)} bytes; its element {tag} would end at {end}")
+        else:
+            end = len(content)
+        if element.tag in PIXEL_TAGS:
+            pixels = tag
+    check_end("DICOM", content[end:])
 
 
 def _inflated(deflated: bytes, limit: int) -> bytes:
@@ -77,6 +107,8 @@ def _inflated(deflated: bytes, limit: int) -> bytes:
         raise Refused("too_large", f"deflated DICOM of more than {limit / 1e6:.0f} MB")
     if not inflate.eof:
         raise Refused("truncated", f"deflated DICOM whose data have no end, in {len(deflated)} bytes")
+    checksum = struct.pack("<II", zlib.crc32(inflated), len(inflated))  # of gzip, which some writers leave behind the data
+    check_end("deflated DICOM", inflate.unused_data.removeprefix(checksum))
     return inflated
 
 
@@ -134,9 +166,9 @@ def _whose(dataset: Dataset) -> tuple[str | None, str | None]:
 
 
 def _hashed(kind: str, entry: object) -> str | None:
-    told = str(entry or "").strip()
-    letters = PUNCTUATION.sub("", told).casefold()
-    return None if PLACEHOLDER.fullmatch(letters) else f"{kind}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    told = text.known(str(entry or ""))
+    letters = PUNCTUATION.sub("", told or "").casefold()
+    return None if told is None or PLACEHOLDER.fullmatch(letters) else f"{kind}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
 def _view(dataset: Dataset) -> str | None:

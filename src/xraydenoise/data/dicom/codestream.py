@@ -4,7 +4,7 @@ import struct
 from itertools import pairwise
 
 from xraydenoise.data import jpeg
-from xraydenoise.data.picture import Refused
+from xraydenoise.data.picture import Refused, run_length
 
 BOXES = b"\0\0\0\x0cjP  "  # a JP2 file in the place of its codestream, as some writers do
 CODESTREAM = b"jp2c"
@@ -49,7 +49,7 @@ def check_run_lengths(frame: bytes, pixels: int, segments: int) -> None:
     if count != segments:
         raise Refused("damaged", f"RLE in {count} segments; expected {segments}")
     for start, end in pairwise([*starts[:count], len(frame)]):
-        if _run_length(frame[start:end], pixels + RLE_PADDING) > pixels + RLE_PADDING:
+        if run_length(frame[start:end], pixels + RLE_PADDING) > pixels + RLE_PADDING:
             raise Refused("damaged", f"RLE segment of more than {pixels} bytes, which are all that the DICOM header announces")
 
 
@@ -78,22 +78,6 @@ def _walk(frame: bytes, at: int) -> None:
             at = at + length if length >= 14 else max(frame.rfind(END.to_bytes(2, "big")), at + 14)  # 0: as far as the end
         else:
             at += 2 + struct.unpack_from(">H", frame, at + 2)[0]
-
-
-def _run_length(segment: bytes, enough: int) -> int:
-    """Bytes that a segment decodes to; no more are counted than `enough`."""
-    at, total, end = 0, 0, len(segment)
-    while at < end and total <= enough:
-        head = segment[at]
-        if head < 128:  # as many bytes and one more, as they are
-            total += head + 1
-            at += head + 2
-        elif head > 128:  # one byte, repeated
-            total += 257 - head
-            at += 2
-        else:
-            at += 1
-    return total
 
 
 def _same(found: tuple[int, int, int], expected: tuple[int, int, int]) -> None:

@@ -53,7 +53,11 @@ def window(values: np.ndarray, center: float, width: float, function: str) -> np
 
 
 def _looked_up(dataset: Dataset, item: Dataset, values: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-    """The table's entry for each value (the first below the table, the last above it), and the range that its depth allows."""
+    """The table's entry for each value (the first below the table, the last above it), and the range of the bits that the entries need.
+
+    The descriptor's bits say nothing that counts, as in DCMTK: Agfa's CR gives the 16 that an entry takes in the file, though all entries
+    are of 12 and no picture would come near white.
+    """
     count, first, depth = (int(number) for number in item.LUTDescriptor)
     count = count or 2**16
     entries = item.LUTData
@@ -67,7 +71,7 @@ def _looked_up(dataset: Dataset, item: Dataset, values: np.ndarray) -> tuple[np.
         raise Refused("not_finite", "pixels are NaN or infinite")
     if first >= 2**15 and first > values.max():  # signed, as its input may be (PS3.3 C.11.1.1, C.11.2.1.1), under an unsigned VR
         first -= 2**16
-    return table[np.clip(values.astype(np.int64) - first, 0, count - 1)], (0, 2**depth - 1)
+    return table[np.clip(values.astype(np.int64) - first, 0, count - 1)], (0, 2 ** max(1, int(table.max()).bit_length()) - 1)
 
 
 def _first(numbers: object) -> float:

@@ -1,5 +1,7 @@
 """The stored values of a DICOM picture, out of any container and transfer syntax, each bit of them and none beside (PS3.5 8.1, 8.2)."""
 
+import os
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,7 @@ PLUGINS = {  # one each, so that pixels do not depend on what else is installed
     **dict.fromkeys(JPEGS_2000, "pylibjpeg"),
 }
 DEPTHS = range(8, 17)  # bits
+CORRUPT = b"Corrupt JPEG data"  # how libjpeg begins to tell of damage
 OVERLAYS = range(0x6000, 0x6020, 2)  # groups
 OVERLAY_BIT_POSITION = 0x0102
 PADDING_BITS = 16  # of PixelPaddingValue, whose VR is US or SS
@@ -127,13 +130,34 @@ def _decoded(dataset: Dataset) -> np.ndarray:
         if samples == 1:
             return pixels.view(np.int8) if dataset.PixelRepresentation == 1 else pixels
     if syntax == JPEGExtended12Bit:  # pydicom shuts GDCM out at 12 bit, which decodes it as it does baseline
-        return _run(JPEGBaseline8Bit, dataset.PixelData, **as_pixel_options(dataset))
-    return _run(syntax, dataset)
+        return _heard(JPEGBaseline8Bit, dataset.PixelData, **as_pixel_options(dataset))
+    return _heard(syntax, dataset) if syntax in JPEGS else _run(syntax, dataset)
 
 
 def _run(syntax: UID, source: Dataset | bytes, **options: Any) -> np.ndarray:
     options = {**options, "correct_unused_bits": False, "extended_offsets": None}  # a table could lead past the frame that was checked
     return np.asarray(get_decoder(syntax).as_array(source, index=0, decoding_plugin=PLUGINS[syntax], **options)[0])
+
+
+def _heard(syntax: UID, source: Dataset | bytes, **options: Any) -> np.ndarray:
+    """As `_run`, by GDCM, whose libjpeg goes on where coded data are damaged (bytes left over or missing in a scan) and tells only stderr.
+
+    Raises Refused: damaged.
+    """
+    kept = os.dup(2)
+    with TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            values = _run(syntax, source, **options)
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        said.seek(0)
+        told = said.read()
+    if CORRUPT in told:
+        raise Refused("damaged", " ".join(told.decode(errors="replace").split()))
+    os.write(2, told)  # another thread's
+    return values
 
 
 def _only(values: np.ndarray, bits: int, high_bit: int) -> np.ndarray:

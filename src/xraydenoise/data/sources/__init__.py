@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import BeforeValidator, SerializeAsAny, Strict
 
 from xraydenoise import kinds
+from xraydenoise.data import text
 
 FILES = "files"  # the folder below a dataset's own that holds its files
 NAMED = 10  # files named in one printed line
@@ -65,9 +66,9 @@ def place(relative: PurePath) -> str:
     """Where below a dataset's folder a file called `relative` is put, as a manifest, a log and any file system can hold it.
 
     A part with unprintable or undecodable characters, or longer than `LONGEST` bytes, has those percent-encoded, is cut, and ends in a
-    hash of the whole, so that two never meet; other names stay.
+    hash of the whole, so that two never meet; other names stay, in composed Unicode on every system.
     """
-    return "/".join([FILES, *(_place(part) for part in relative.parts)])
+    return "/".join([FILES, *(_place(text.composed(part)) for part in relative.parts)])
 
 
 def _place(part: str) -> str:
@@ -82,8 +83,8 @@ def _place(part: str) -> str:
 
 def ascii_name(path: PurePath) -> str:
     """The name as a terminal and a page can show it: what cannot be printed is escaped."""
-    text = path.as_posix()
-    return text if text.isprintable() else ascii(text)[1:-1]
+    name = path.as_posix()
+    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def tell_left_out(root: Path, files: Collection[Path], why: str) -> None:

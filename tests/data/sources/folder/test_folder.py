@@ -118,22 +118,37 @@ def test_images_that_dvc_holds_and_that_are_not_here_are_asked_for(inbox: Path) 
         fetch(inbox)
 
 
-def test_links_within_the_folder_are_followed_and_others_quarantined(inbox: Path, tmp_path: Path) -> None:
+def test_a_link_to_a_file_is_that_file_wherever_it_lies(inbox: Path, tmp_path: Path) -> None:
+    """As in DVC's cache (`cache.type symlink`): DVC hashes the content, so a copy in the link's place must come to the same."""
+    (tmp_path / "outside.png").write_bytes(b"elsewhere")
     (inbox / "images/a/2.png").symlink_to(inbox / "images/a/1.png")
-    assert fetch(inbox)["reason"].isna().all()
-    assert not (tmp_path / "out/files/images/a/2.png").is_symlink()
-    (tmp_path / "outside.png").touch()
     (inbox / "images/a/3.png").symlink_to(tmp_path / "outside.png")
+    linked = fetch(inbox)
+    assert linked["reason"].isna().all()
+    for name, content in (("2.png", b"images/a/1.png"), ("3.png", b"elsewhere")):
+        copied = tmp_path / "out/files/images/a" / name
+        assert not copied.is_symlink()
+        assert copied.read_bytes() == content
+        (inbox / "images/a" / name).unlink()
+        (inbox / "images/a" / name).write_bytes(content)
+    pd.testing.assert_frame_equal(fetch(inbox), linked)
+
+
+def test_links_to_folders_or_to_nothing_are_quarantined_and_refused_before_anything_runs(inbox: Path, tmp_path: Path) -> None:
     (inbox / "images/c").symlink_to(tmp_path)
     (inbox / "images/d.png").symlink_to(tmp_path / "nothing.png")
+    (inbox / "images/e").symlink_to(inbox / "images/a")
     files = fetch(inbox)
-    assert dict(files.loc[files["reason"].notna(), ["path", "reason"]].to_numpy().tolist()) == {
-        "files/images/a/3.png": "outside",
-        "files/images/c": "outside",
-        "files/images/d.png": "broken_link",
-    }
-    assert len(files) == 6
-    assert not (tmp_path / "out/files/images/a/3.png").exists()
+    refused = {"files/images/c": "linked_folder", "files/images/d.png": "broken_link", "files/images/e": "linked_folder"}
+    assert dict(files.loc[files["reason"].notna(), ["path", "reason"]].to_numpy().tolist()) == refused
+    assert len(files) == 5
+    with pytest.raises(ValueError, match=r"3 of its files.*images/c: is a link to a folder, into which DVC does not look; put the folder"):
+        folder.Config(kind="folder", path=inbox).check()
+
+
+def test_the_copy_of_a_name_that_macos_took_apart_is_composed(inbox: Path) -> None:
+    (inbox / "images/Ro\u0308ntgen.png").touch()
+    assert "files/images/R\u00f6ntgen.png" in set(fetch(inbox)["path"])
 
 
 def test_a_pipe_is_quarantined_and_not_opened(inbox: Path) -> None:

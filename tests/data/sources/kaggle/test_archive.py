@@ -283,3 +283,8 @@ def test_flipped_bytes_anywhere_end_in_one_of_two_ways(tmp_path):
         assert said.startswith(str(path))
         assert found or list(path.parent.iterdir()) == [path]
         assert set(found.values()) <= set(FILES.values())  # names and dates have no checksum
+
+
+def test_two_entries_of_one_name_in_two_forms_of_unicode_are_refused(tmp_path):
+    path = zipped(tmp_path / "x.zip", {"R\u00f6ntgen.jpeg": b"1", "Ro\u0308ntgen.jpeg": b"2"})
+    refused(path, "entry 'Ro\u0308ntgen.jpeg' has the name of 'R\u00f6ntgen.jpeg'")

@@ -109,7 +109,13 @@ def test_coronahack_takes_labels_from_its_table_and_patients_from_the_same_names
 def test_a_table_and_files_that_disagree_are_told(server, capsys):
     server.holds("owner/coronahack", CORONA | {"Coronahack-Chest-XRay-Dataset/Coronahack-Chest-XRay-Dataset/test/new.jpeg": b"3"})
     assert fetch("coronahack")["label"].isna().sum() == 1
-    assert "0 listed images are not in the archive, 1 images are not listed" in capsys.readouterr().out
+    assert "0 listed images are not in the archive, 1 images have no label in it" in capsys.readouterr().out
+
+
+def test_a_missing_value_in_the_table_is_no_label(server, capsys):
+    server.holds("owner/coronahack", CORONA | {"Chest_xray_Corona_Metadata.csv": TABLE.replace(b"Pnemonia", b"NA")})
+    assert fetch("coronahack")["label"].isna().sum() == 1
+    assert "0 listed images are not in the archive, 1 images have no label in it" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from xraydenoise.progress import progress
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".dcm"})
 SILENT = frozenset({".dvc"})  # besides tables, README.md and hidden files, what a folder may hold and no one takes for an image
-OUTSIDE = "outside"  # reason of a link that leaves the folder
 ISBI = frozenset({"TrainingData", "Test1Data", "Test2Data"})  # below RawImage, the folders of the ISBI 2015 cephalogram challenge 1
 COUNT = re.compile(r"^\s*(?:-\s+)?nfiles:\s*(\d+)\s*$", re.MULTILINE)  # the one number that is needed of a .dvc file
 
@@ -38,7 +37,7 @@ class Config(sources.Source):
     def check(self) -> None:
         """Every file that DVC holds or a table lists is there, and nothing is that DVC cannot hash, since it would stop or hang there."""
         files, _ = self._listed(Path(os.path.normpath(self.path)))
-        faults = {file: fault[1] for file, fault in files.items() if fault and fault[0] != OUTSIDE}
+        faults = {file: fault[1] for file, fault in files.items() if fault}
         faults |= {file: "its name is not UTF-8" for file in files if file not in faults and not is_text(file.as_posix())}
         if faults:
             told = "; ".join(f"{ascii_name(file)}: {detail}" for file, detail in list(faults.items())[:NAMED])
@@ -53,7 +52,7 @@ class Config(sources.Source):
         silent = {file for file in files if file.suffix in SILENT or file.name == "README.md" or table.is_table(file)}
         sources.tell_left_out(root, files.keys() - set(images) - silent, "are not images")
         for one in tables:
-            one.tell_ignored()
+            one.tell()
         sources.check_space(destination, sum(file.stat().st_size for file in images if files[file] is None))
         rows: list[sources.Row] = []
         for file in progress(images, f"copying {root.name}", total=len(images)):
@@ -83,17 +82,21 @@ class Config(sources.Source):
         for file, fault in files.items():
             if file.suffix == ".dvc" and fault is None:
                 check_versioned(file)
-        return files, table.read_all((file for file, fault in files.items() if fault is None and table.is_table(file)), files)
+        named = table.by_name(files)
+        return files, table.read_all((file for file, fault in files.items() if fault is None and table.is_table(file)), named)
 
 
 def walk(root: Path) -> Iterator[tuple[Path, Fault | None]]:
     """Every file below `root` that is not hidden, in order of its name, with what keeps it from being read: links that are broken or
-    leave `root`, files and folders that this user may not read, and devices."""
+    lead to folders, files and folders that this user may not read, and devices.
+
+    A link to a file is that file, wherever it lies (DVC's cache, another disk): DVC hashes its content, and not that it is a link.
+    """
     closed: list[OSError] = []
     for folder, names, files in os.walk(root, onerror=closed.append):
         names[:] = sorted(name for name in names if not name.startswith("."))
         for path in (Path(folder, name) for name in [*names, *sorted(files)] if not name.startswith(".")):
-            if fault := unreadable(path, root):
+            if fault := unreadable(path):
                 names[:] = [name for name in names if name != path.name]  # a folder is not entered
             if fault or not path.is_dir():
                 yield path, fault
@@ -101,13 +104,13 @@ def walk(root: Path) -> Iterator[tuple[Path, Fault | None]]:
         yield Path(error.filename), ("unreadable", f"cannot be listed: {error.strerror}")
 
 
-def unreadable(path: Path, root: Path) -> Fault | None:
+def unreadable(path: Path) -> Fault | None:
     """Why `path` is not to be opened, told without opening it."""
     if path.is_symlink():
         if not path.exists():
             return "broken_link", f"is a link to nothing: {ascii_name(path.readlink())}"
-        if not path.resolve().is_relative_to(root.resolve()):
-            return OUTSIDE, "is a link that leaves the dataset's folder; put a copy of the file there"
+        if path.is_dir():
+            return "linked_folder", "is a link to a folder, into which DVC does not look; put the folder itself there"
     if not (path.is_file() or path.is_dir()):
         return "not_a_file", "is a pipe, a socket or a device"
     if not os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK):

@@ -21,7 +21,7 @@ import requests
 from pydantic import Field
 
 from xraydenoise import transfer
-from xraydenoise.data import sources
+from xraydenoise.data import sources, text
 from xraydenoise.data.sources.kaggle import archive
 
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png"})
@@ -191,28 +191,30 @@ def coronahack(root: Path) -> Iterator[tuple[str, tuple[Path, str | None]]]:
     labels = dict(read_labels(tables[0]))
     found: dict[str, tuple[Path, str | None]] = {}
     for file in filter(is_image, files(root)):
-        known = found.setdefault(f"{file.parent.name}/{file.name}", (file, labels.get(file.name)))[0]
+        known = found.setdefault(f"{file.parent.name}/{file.name}", (file, labels.get(text.composed(file.name))))[0]
         if known != file and not filecmp.cmp(file, known, shallow=False):
             raise ValueError(f"{file}: differs from {known}, which has the same name; the archive contradicts itself")
     sources.tell_left_out(root, [file for file in files(root) if not is_image(file) and file.suffix != ".csv"], "are no images")
-    absent = len(set(labels) - {file.name for file, _ in found.values()})
+    absent = len(set(labels) - {text.composed(file.name) for file, _ in found.values()})
     unlisted = sum(label is None for _, label in found.values())
     if absent or unlisted:
-        print(f"{TABLE}: {absent} listed images are not in the archive, {unlisted} images are not listed and have no label")
+        print(f"{TABLE}: {absent} listed images are not in the archive, {unlisted} images have no label in it")
     yield from found.items()
 
 
 def read_labels(table: Path) -> Iterator[tuple[str, str]]:
-    """Each listed image and its label. Raises ValueError naming the table, the line and the value."""
+    """Each listed image that has a label, and this. Raises ValueError naming the table, the line and the value."""
     with table.open(encoding="utf-8-sig", newline="") as lines:
         reader = csv.DictReader(lines)
         if missing := {NAME, LABEL} - set(reader.fieldnames or ()):
             raise ValueError(f"{table}: has no column {', '.join(sorted(missing))}; correct `rule` or `version` in params.yaml")
         for row in reader:
-            if row[LABEL] not in LABELS:
+            label = text.known(row[LABEL] or "")
+            if label is not None and label not in LABELS:
                 known = ", ".join(sorted(set(LABELS)))
                 raise ValueError(f"{table}: line {reader.line_num}: {LABEL} {row[LABEL]!r} is unknown, expected one of {known}")
-            yield row[NAME], LABELS[row[LABEL]]
+            if label is not None:
+                yield text.composed(row[NAME] or ""), LABELS[label]
 
 
 def files(root: Path) -> Iterator[Path]:

@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from xraydenoise import disk
+from xraydenoise.data import text
 from xraydenoise.progress import progress
 
 SMALL = 1 << 20  # bytes up to which an entry, or the sum of all, may compress as it likes: a table of zeros is no bomb
@@ -47,7 +48,7 @@ def check(entries: list[zipfile.ZipInfo], archive: Path, folder: Path, max_files
     """Raise ValueError or OSError unless every entry may be written below `folder`, whose parent exists; writes nothing."""
     if len(entries) > max_files:
         raise ValueError(f"{archive}: holds {len(entries)} entries, allowed {max_files}; nothing was unpacked")
-    files: dict[str, str] = {}  # the path of each file as a file system that ignores case sees it -> its name
+    files: dict[str, str] = {}  # the path of each file as a file system that ignores case and forms of Unicode sees it -> its name
     for entry in entries:
         if found := _fault(entry, folder, max_ratio):
             raise ValueError(f"{archive}: entry {entry.orig_filename!r} {found}; nothing was unpacked")
@@ -105,7 +106,7 @@ def _fault(entry: zipfile.ZipInfo, folder: Path, max_ratio: float) -> str | None
 
 
 def _key(entry: zipfile.ZipInfo) -> str:
-    return str(PurePosixPath(entry.orig_filename)).casefold()
+    return text.composed(str(PurePosixPath(entry.orig_filename)).casefold())
 
 
 def _opened(archive: Path) -> zipfile.ZipFile:
