@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from xraydenoise.registry import calls
+
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
-CONNECT, ANSWER = 5, 20  # seconds that a server has for it; one worker with many clients takes its time
+CONNECT, ANSWER = 5, 20  # seconds that a server has for it, and for all of it; one worker with many clients takes its time
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}  # by the scheme of a database's URI
 WAY_OUT = "; start that server, or unset MLFLOW_TRACKING_URI to use mlruns/"
 HIDDEN = "***"
+LONGEST = 400  # characters of a message; MLflow repeats whole answers in its own
 
 
 def public(uri: str) -> str:
@@ -31,6 +34,12 @@ def public(uri: str) -> str:
     return shown + "".join(f"{'&' if place else '?'}{key}={HIDDEN}" for place, key in enumerate(sorted(url.query)))
 
 
+def line(error: Exception, uri: str) -> str:
+    """What an error of MLflow's, or of the call below it, says of its store at `uri`: one line of text that people may see."""
+    text = scrub(" ".join(str(error).split()), uri).rstrip(".") or type(error).__name__
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+
+
 def scrub(text: str, uri: str) -> str:
     """A line of MLflow's about its store at `uri`, with no more of this or another address than people may see."""
     return re.sub(r"[\w+.-]+://\S+", _hide, text.replace(uri, public(uri)))
@@ -46,7 +55,7 @@ def reach(uri: str) -> None:
     try:
         if uri.startswith(("http://", "https://")):
             with contextlib.suppress(requests.exceptions.SSLError):  # it answers; whom to trust is MLflow's business
-                requests.get(f"{uri.rstrip('/')}/health", timeout=(CONNECT, ANSWER), allow_redirects=False)
+                calls.within(ANSWER, requests.request, "GET", f"{uri.rstrip('/')}/health", timeout=(CONNECT, ANSWER), allow_redirects=False)
         elif "://" in uri:
             url = _parsed(uri)
             if url.host and (port := url.port or PORTS.get(url.get_backend_name())):
