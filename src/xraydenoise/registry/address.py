@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 CONNECT, ANSWER = 5, 20  # seconds that a server has for it, and for all of it; one worker with many clients takes its time
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}  # by the scheme of a database's URI
+ASKED = {"postgresql": b"\0\0\0\x08\x04\xd2\x16\x2f", "mysql": b""}  # what a server answers: whether it has TLS; its greeting comes unasked
 WAY_OUT = "; start that server, or unset MLFLOW_TRACKING_URI to use mlruns/"
 HIDDEN = "***"
 LONGEST = 400  # characters of a message; MLflow repeats whole answers in its own
@@ -61,7 +62,12 @@ def reach(uri: str) -> None:
             if url.host and (port := url.port or PORTS.get(url.get_backend_name())):
                 if _host(url) != url.host:  # MLflow would look for a host of this name, and tell it
                     raise ValueError("an @ in its user or password")
-                socket.create_connection((url.host, port), CONNECT).close()
+                with socket.create_connection((url.host, port), CONNECT) as connection:
+                    if url.get_backend_name() in ASKED:
+                        connection.settimeout(ANSWER)
+                        connection.sendall(ASKED[url.get_backend_name()])
+                        if not connection.recv(1):
+                            raise ConnectionResetError
     except OSError as error:  # requests raises such too; their texts are long and repeat the address, with its password
         raise RuntimeError(f"MLflow at {shown}: no answer ({type(error).__name__}){WAY_OUT}") from error
     except ValueError:
