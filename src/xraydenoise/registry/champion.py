@@ -52,7 +52,7 @@ def register(
         raise ValueError(f"{method.name}: the verdict is on {verdict.candidate}")
     digest = runs.identity(method.folder)
     alike = [found for found in versions.search(store, name, digest) if versions.model(found)]  # a copy's files are another version's
-    known = next((found for found in alike if versions.has_files(store, found)), None)
+    known = next((found for found in alike if fetch.intact(store.client, found)), None)
     found = known or _version(store, name, method, digest)
     versions.tag(store, found, test_set=test_set)
     # Where several trainings gave these weights, the last one's pictures: what it could do without, the weights know nothing of.

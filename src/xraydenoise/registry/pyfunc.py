@@ -17,7 +17,7 @@ import mlflow
 import numpy as np
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from xraydenoise import inference
+from xraydenoise import checksums, inference
 from xraydenoise.data import picture, png
 
 MAX_MEGAPIXELS = 64.0  # of a PNG file, whose header could announce any size
@@ -27,8 +27,13 @@ class Denoiser(PythonModel):
     """A trained network that takes and gives NumPy arrays, or the text of PNG files."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the weights, onto a GPU where there is one."""
-        self.denoise = inference.trained(Path(context.artifacts["trained"]))
+        """Load the weights, onto a GPU where there is one. Raises ValueError where a file of the model is not as it was registered."""
+        folder = Path(context.artifacts["trained"])
+        try:
+            checksums.check(folder.parents[1])
+        except (ValueError, OSError) as error:
+            raise ValueError(f"the model is damaged: {error}; load another version, or register it again") from error
+        self.denoise = inference.trained(folder)
 
     def predict(self, context: PythonModelContext, model_input: np.ndarray, params: dict[str, Any] | None = None) -> np.ndarray:  # noqa: ARG002
         """The denoised picture or pictures. Raises ValueError naming the type, shape or values that it cannot take."""

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from xraydenoise.evaluation.verdict import Verdict
-from xraydenoise.registry import versions
+from xraydenoise.registry import fetch, versions
 from xraydenoise.registry.store import Store
 from xraydenoise.registry.versions import BEFORE, CHALLENGER, CHAMPION, DIGEST, TAKEN_BACK
 
@@ -11,8 +11,9 @@ from xraydenoise.registry.versions import BEFORE, CHALLENGER, CHAMPION, DIGEST, 
 def rollback(store: Store, name: str, reason: str) -> dict[str, str]:
     """Make the version champion again that was so before; a second call goes further back.
 
-    Passed over are versions whose files are gone, and weights that were themselves rolled back, which may have been champion twice. Both
-    versions tell of it by tags. Returns what was done. Raises ValueError where there is no reason, no champion or none before it.
+    Passed over are versions whose files are gone or damaged, and weights that were themselves rolled back, which may have been champion
+    twice. Both versions tell of it by tags. Returns what was done. Raises ValueError where there is no reason, no champion or none before
+    it.
     """
     if not reason.strip():
         raise ValueError("rollback: needs a reason, which the versions keep as a tag")
@@ -23,9 +24,9 @@ def rollback(store: Store, name: str, reason: str) -> dict[str, str]:
     known = {str(found.version): found for found in versions.search(store, name)}
     taken = {standing.tags[DIGEST], *(found.tags.get(DIGEST) for found in known.values() if found.tags.get(TAKEN_BACK))}
     left = [version for version in line if version not in known or known[version].tags.get(DIGEST) not in taken]
-    target = next((known[version] for version in left if version in known and versions.has_files(store, known[version])), None)
+    target = next((known[version] for version in left if version in known and fetch.intact(store.client, known[version])), None)
     if target is None:
-        gone = f"the files of those before it (versions {', '.join(left)}) are gone"
+        gone = f"the files of those before it (versions {', '.join(left)}) are gone or damaged"
         none = f"no version was champion before it{' that was not rolled back' if line else ''}"
         raise ValueError(f"{name}: version {standing.version} ({standing.tags['model']}) cannot be rolled back: {gone if left else none}")
     at, place = versions.now(), line.index(str(target.version))
