@@ -13,6 +13,7 @@ from xraydenoise.registry.model_card import SERVES
 from xraydenoise.registry.runs import Method
 from xraydenoise.registry.store import Store
 from xraydenoise.registry.versions import CHALLENGER, CHAMPION, DIGEST
+from xraydenoise.tables import text
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -94,7 +95,7 @@ def _attach(store: Store, found: "ModelVersion", name: str, content: bytes) -> N
 
 def _describe(store: Store, found: "ModelVersion", verdict: Verdict) -> None:
     """Give the reasons as description. That a champion stays so hides no earlier reason."""
-    told = [*verdict.reasons, *verdict.warnings, f"The model card is {CARD} among its files. Not for diagnostic use."]
+    told = [*map(text, (*verdict.reasons, *verdict.warnings)), f"The model card is {CARD} among its files. Not for diagnostic use."]
     stays = verdict.alias == CHAMPION and not verdict.promoted
     if not (found.description and stays):
         versions.describe(store, found, "\n\n".join(told))

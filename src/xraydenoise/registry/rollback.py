@@ -6,6 +6,7 @@ from xraydenoise.evaluation.verdict import Verdict
 from xraydenoise.registry import fetch, versions
 from xraydenoise.registry.store import Store
 from xraydenoise.registry.versions import BEFORE, CHALLENGER, CHAMPION, DIGEST, TAKEN_BACK
+from xraydenoise.tables import text
 
 
 def rollback(store: Store, name: str, reason: str) -> dict[str, str]:
@@ -35,7 +36,7 @@ def rollback(store: Store, name: str, reason: str) -> dict[str, str]:
     store.client.set_registered_model_alias(name, CHAMPION, str(target.version))
     versions.tag(store, standing, **{TAKEN_BACK: at}, rolled_back_to=str(target.version), rolled_back_because=reason)
     versions.unchallenge(store, target)
-    told = f"Restored at {at} because version {standing.version} was rolled back: {reason}"
+    told = f"Restored at {at} because version {standing.version} was rolled back: {text(reason)}"
     versions.describe(store, target, f"{told}\n\n{target.description}" if target.description else told)
     done = {"name": name, "reason": reason, "at": at, "from": str(standing.version), "from_model": standing.tags["model"]}
     return done | {"to": str(target.version), "to_model": target.tags["model"]}
