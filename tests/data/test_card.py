@@ -1,9 +1,11 @@
 import json
 import re
+from collections import Counter
 
 import numpy as np
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 from skimage.restoration import estimate_sigma
 
 from xraydenoise.data import card
@@ -105,3 +107,16 @@ def test_the_page_shows_every_dataset_and_what_is_not_stated(described: dict) ->
     assert "| mm a pixel, as stored | 0.1 |" in page
     assert "| mm a pixel, as stored | not stated |" in page
     assert "| in quarantine | empty: 1 |" in page
+
+
+def test_text_from_outside_is_no_markup_on_the_page(described):
+    def counted(text: str) -> Counter[str]:
+        entry = next(iter(described["datasets"].values()))
+        told = {"kind": text, "origin": [text, text], "licences": [text], "views": {text: 1}, "labels": {text: 2}}
+        page = card.readable(described | {"datasets": {text: entry | told | {"quarantine": {text: 1}}}})
+        tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(page)
+        found = [token.type for token in tokens] + [child.type for token in tokens for child in token.children or []]
+        return Counter(kind for kind in found if kind != "text")
+
+    hostile = "<script>x</script>\n\n# x\n| a | ![p](http://x.invalid/p.png) [l](http://x.invalid) *e* ~~s~~ `c` \\"
+    assert counted(hostile) == counted("harmless")

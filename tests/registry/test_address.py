@@ -1,6 +1,7 @@
 """Where MLflow is: no password is shown, and a server that does not answer is one line at once."""
 
 import os
+import re
 import socket
 import time
 
@@ -74,10 +75,16 @@ def test_a_server_that_is_not_there_is_one_clear_line_at_once(fresh, scheme, mon
     assert os.environ["MLFLOW_TRACKING_URI"] == server
 
 
-def test_a_server_that_says_nothing_is_given_up(fresh, silent, monkeypatch):
+@pytest.mark.parametrize(
+    ("scheme", "error"), [("http", "ReadTimeout"), ("postgresql+psycopg2", "TimeoutError"), ("mysql+pymysql", "TimeoutError")]
+)
+def test_a_server_that_says_nothing_is_given_up(fresh, silent, scheme, error, monkeypatch):
     monkeypatch.setattr(address, "ANSWER", 0.5)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent}")
-    with pytest.raises(RuntimeError, match=r"^MLflow at http://127\.0\.0\.1:\d+: no answer \(ReadTimeout\)"), store.opened("x"):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{scheme}://127.0.0.1:{silent}/x")
+    with (
+        pytest.raises(RuntimeError, match=rf"^MLflow at {re.escape(scheme)}://127\.0\.0\.1:\d+/x: no answer \({error}\)"),
+        store.opened("x"),
+    ):
         pass
 
 

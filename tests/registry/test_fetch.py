@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xraydenoise import load_denoiser
+from xraydenoise import checksums, load_denoiser
 from xraydenoise.__main__ import main
 from xraydenoise.data import learnt
 from xraydenoise.registry import fetch, runs, store
@@ -104,16 +104,54 @@ def test_a_version_that_somebody_made_by_hand_is_refused(registered):
         fetch.fetch("models:/xraydenoise/2")
 
 
-@pytest.mark.parametrize(("harm", "said"), [("deleted", "are gone"), ("changed", "are not those that were registered")])
-def test_files_that_are_gone_or_changed_are_refused(registered, harm, said):
-    (weights,) = Path("mlruns/artifacts/models").rglob("weights.safetensors")
-    if harm == "deleted":
-        shutil.rmtree(weights.parents[2])
-    else:
-        weights.write_bytes(b"other weights")
-    with pytest.raises(RuntimeError, match=f"^models:/xraydenoise/1: its files {said}.*give its alias to another version"):
+def test_files_that_are_gone_are_refused(registered):
+    shutil.rmtree("mlruns/artifacts/models")
+    with pytest.raises(RuntimeError, match=r"^models:/xraydenoise/1: its files are gone; give its alias to another version"):
+        fetch.fetch("models:/xraydenoise@champion")
+    assert not fetch.KEPT.exists()
+
+
+def flipped(name: str) -> None:
+    """Turn one bit in the middle of a file of the registered version."""
+    (path,) = Path("mlruns/artifacts/models").rglob(name)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+PARTS = ["weights.safetensors", "config.json", "code/xraydenoise/models/dncnn.py", "code/xraydenoise/inference.py", "requirements.txt"]
+
+
+@pytest.mark.parametrize("name", [*PARTS, "pyfunc.py", "MLmodel"])
+def test_a_flipped_bit_in_any_file_of_a_version_is_refused_with_the_file_and_both_digests(registered, name):
+    flipped(name)
+    said = (
+        rf"^models:/xraydenoise/1: its files are not those that were registered \([^\n]*{name}[^\n]*expected [^\n]*found [^\n]*\); give its"
+    )
+    with pytest.raises(RuntimeError, match=said):
         fetch.fetch("models:/xraydenoise@champion")
     assert not list(fetch.KEPT.iterdir())
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_mlflow_loads_no_model_of_which_a_bit_has_flipped_and_needs_no_registry_to_see_it(registered, name, tmp_path):
+    import mlflow
+
+    flipped(name)
+    (path,) = Path("mlruns/artifacts/models").rglob("MLmodel")
+    copy = shutil.copytree(path.parent, tmp_path / "copy")
+    with pytest.raises(ValueError, match=rf"^the model is damaged: [^\n]*{name}: expected sha256 \w+ of SHA256SUMS, found sha256 [^\n]*$"):
+        mlflow.pyfunc.load_model(str(copy))
+
+
+def test_a_version_that_was_registered_before_there_were_checksums_is_fetched_if_its_network_is_whole(registered):
+    (path,) = Path("mlruns/artifacts/models").rglob(checksums.FILE)
+    path.unlink()
+    assert runs.identity(fetch.fetch("models:/xraydenoise@champion")) == runs.identity(registered)
+    shutil.rmtree(fetch.KEPT)
+    flipped("weights.safetensors")
+    with pytest.raises(RuntimeError, match=r"its files are not those that were registered \(weights.safetensors and"):
+        fetch.fetch("models:/xraydenoise@champion")
 
 
 def test_a_version_that_does_not_tell_what_it_learnt_from_is_fetched_without(registered):

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 
 from xraydenoise import contracts
 from xraydenoise.registry import runs
 from xraydenoise.registry.model_card import model_card
+
+HOSTILE = "<script>x</script>\n\n# x\n| a | ![p](http://x.invalid/p.png) [l](http://x.invalid) *e* ~~s~~ \\"
 
 
 def card(project, *verdict: str) -> str:
@@ -33,6 +36,25 @@ def test_the_card_has_data_licences_recipe_scores_with_intervals_audits_limits_a
     assert "models:/denoiser@champion" in text
     assert "`models:/denoiser@champion` denoises plain radiographs and is compared with the champion of that track alone" in text
     assert "By default\n(`gate.tracks: [noise]`) only the best model of track `noise` may become champion" in text
+
+
+def test_text_from_outside_is_no_markup_in_the_card(project):
+    kinds = ("html_inline", "html_block", "link_open", "image", "em_open", "s_open", "heading_open", "tr_open")
+
+    def counted(dataset: str) -> list[int]:
+        told = json.loads(Path("artifacts/ingest/card.json").read_text())
+        told["datasets"] = {dataset: told["datasets"]["chests"] | {"licences": [dataset, "b"], "origin": [dataset]}}
+        ranking = contracts.read(Path("artifacts/compare/ranking.parquet"), contracts.Ranking)
+        verdict = replace(project.verdict(), warnings=(dataset,))
+        tokens = (
+            MarkdownIt("commonmark")
+            .enable(["table", "strikethrough"])
+            .parse(model_card("denoiser", project.methods[0], ranking, verdict, told, "0123"))
+        )
+        found = [token.type for token in tokens] + [child.type for token in tokens for child in token.children or []]
+        return [found.count(kind) for kind in kinds]
+
+    assert counted(HOSTILE) == counted("harmless")
 
 
 def test_the_card_tells_which_weights_it_begins_from_and_whether_anything_here_taught_it(project):

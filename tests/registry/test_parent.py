@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from xraydenoise.registry import mirror, parent, store
 from xraydenoise.registry.runs import DIFFERENCES, decided
@@ -184,3 +185,10 @@ def test_a_parent_that_a_crash_left_half_made_is_finished_by_the_next_call(proje
                 project.mirror(opened)
         project.mirror(opened)
         assert [run.info.status for run in runs(opened, "pipeline")] == ["FINISHED"]
+
+
+def test_a_reason_that_has_a_fence_does_not_end_the_block_of_the_description(project):
+    note = parent._note(project.verdict("champion", None, "dncnn", "````", "![p](http://x.invalid/p.png)"))
+    tokens = MarkdownIt("commonmark").parse(note)
+    assert [token.type for token in tokens] == ["fence"]
+    assert "![p](http://x.invalid/p.png)" in tokens[0].content

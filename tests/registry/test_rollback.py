@@ -121,6 +121,15 @@ def test_versions_that_were_copied_or_made_by_hand_stand_in_no_rollbacks_way(pro
         assert rollback(opened, NAME, "bad")["to"] == "1"
 
 
+def test_a_former_champion_whose_files_are_damaged_is_passed_over(project):
+    with store.opened("x") as opened:
+        promoted(opened, project, 0, 1, 2)
+        model = opened.client.get_model_version(NAME, "2").source.removeprefix("models:/")
+        (weights,) = Path("mlruns/artifacts/models", model).rglob("weights.safetensors")
+        weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+        assert rollback(opened, NAME, "bad")["to"] == "1"
+
+
 def test_a_former_champion_that_was_copied_is_restored(project):
     with store.opened("x") as opened:
         promoted(opened, project, 0, 1)
@@ -134,7 +143,7 @@ def test_where_the_files_of_all_former_champions_are_gone_nothing_changes(projec
     with store.opened("x") as opened:
         promoted(opened, project, 0, 1)
         opened.client.delete_model_version(NAME, "1")
-        with pytest.raises(ValueError, match=r"the files of those before it \(versions 1\) are gone"):
+        with pytest.raises(ValueError, match=r"the files of those before it \(versions 1\) are gone or damaged"):
             rollback(opened, NAME, "bad")
         assert standing(opened) == "2"
 

@@ -94,10 +94,8 @@ def test_a_moved_project_whose_first_experiment_is_gone_is_opened(empty, deleted
         assert "/moved/" in opened.client.create_run(opened.experiment).info.artifact_uri
 
 
-def test_the_longest_that_a_dying_server_is_waited_for_is_under_two_minutes(fresh):
-    from mlflow import environment_variables as known
+def test_a_call_to_a_server_has_half_a_minute_unless_a_person_says_otherwise(fresh):
+    from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_TIMEOUT
 
     store.silence()
-    tries = known.MLFLOW_HTTP_REQUEST_MAX_RETRIES.get() + 1
-    pauses = sum(known.MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR.get() * 2**number for number in range(tries))
-    assert tries * known.MLFLOW_HTTP_REQUEST_TIMEOUT.get() + pauses < 120
+    assert MLFLOW_HTTP_REQUEST_TIMEOUT.get() == 30

@@ -9,7 +9,7 @@ import pywt  # type: ignore[import-untyped]
 
 from xraydenoise.contracts import SPLITS
 from xraydenoise.data import splits, store
-from xraydenoise.tables import markdown
+from xraydenoise.tables import markdown, text
 
 NAMED = 3  # origins that the page names; the JSON has all
 MEASURED = 200  # pictures of a dataset, at most, whose noise is estimated
@@ -87,7 +87,7 @@ def readable(card: dict[str, Any]) -> str:
     """The card as a Markdown page."""
     lines = ["# Dataset card", "", f"{card['pictures']} pictures of {card['patients']} patients; identity `{card['identity']}`."]
     for name, dataset in card["datasets"].items():
-        lines += ["", f"## {name}", "", markdown(pd.DataFrame(_facts(dataset), columns=["", name]))]
+        lines += ["", f"## {text(name)}", "", markdown(pd.DataFrame(_facts(dataset), columns=["", name]))]
     lines += ["", "Noise is estimated from the stored pictures by their finest wavelet coefficients (Donoho and Johnstone 1994), as a"]
     lines += ["standard deviation in fractions of full scale: what the truth itself holds of noise, and no denoiser can be told to keep."]
     return "\n".join(lines) + "\n"

@@ -17,13 +17,18 @@ def read(data: bytes, max_megapixels: float) -> tuple[np.ndarray, int]:
 
     Raises Refused: damaged, frames, too_large, truncated, unreadable.
     """
-    if data[12:16] != b"IHDR" or len(data) < 33:
-        raise Refused("truncated" if len(data) < 33 else "damaged", f"PNG without its header chunk, in {len(data)} bytes")
-    width, height = struct.unpack_from(">II", data, 16)
-    check_size(height, width, max_megapixels)
+    check_size(*size(data), max_megapixels)
     _check_chunks(data)
     pixels = opencv.pixels(data)
     return pixels, 8 * pixels.dtype.itemsize
+
+
+def size(data: bytes) -> tuple[int, int]:
+    """Height and width that the header tells, px. Raises Refused: damaged, truncated."""
+    if data[12:16] != b"IHDR" or len(data) < 33:
+        raise Refused("truncated" if len(data) < 33 else "damaged", f"PNG without its header chunk, in {len(data)} bytes")
+    width, height = struct.unpack_from(">II", data, 16)
+    return height, width
 
 
 def _check_chunks(data: bytes) -> None:

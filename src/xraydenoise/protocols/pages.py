@@ -34,7 +34,7 @@ def page(
     small = sum(shape.startswith("small") for shape in trained["shape"])
     pictures = contracts.pictures(rows["image"]).unique()
     sources = ", ".join(
-        f"{number} of {source}" for source, number in images.set_index("image").loc[pictures].groupby("source").size().items()
+        f"{number} of {tables.text(source)}" for source, number in images.set_index("image").loc[pictures].groupby("source").size().items()
     )
     size = f"{protocol.size}x{protocol.size} px" if protocol.size else "regions as the track has them"
     alone = [protocols.method(name, learners[name]) for name, facts in told.items() if facts["alone"]]

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from xraydenoise.registry import calls
+
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
-CONNECT, ANSWER = 5, 20  # seconds that a server has for it; one worker with many clients takes its time
+CONNECT, ANSWER = 5, 20  # seconds that a server has for it, and for all of it; one worker with many clients takes its time
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}  # by the scheme of a database's URI
+ASKED = {"postgresql": b"\0\0\0\x08\x04\xd2\x16\x2f", "mysql": b""}  # what a server answers: whether it has TLS; its greeting comes unasked
 WAY_OUT = "; start that server, or unset MLFLOW_TRACKING_URI to use mlruns/"
 HIDDEN = "***"
+LONGEST = 400  # characters of a message; MLflow repeats whole answers in its own
 
 
 def public(uri: str) -> str:
@@ -31,6 +35,12 @@ def public(uri: str) -> str:
     return shown + "".join(f"{'&' if place else '?'}{key}={HIDDEN}" for place, key in enumerate(sorted(url.query)))
 
 
+def line(error: Exception, uri: str) -> str:
+    """What an error of MLflow's, or of the call below it, says of its store at `uri`: one line of text that people may see."""
+    text = scrub(" ".join(str(error).split()), uri).rstrip(".") or type(error).__name__
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+
+
 def scrub(text: str, uri: str) -> str:
     """A line of MLflow's about its store at `uri`, with no more of this or another address than people may see."""
     return re.sub(r"[\w+.-]+://\S+", _hide, text.replace(uri, public(uri)))
@@ -46,13 +56,18 @@ def reach(uri: str) -> None:
     try:
         if uri.startswith(("http://", "https://")):
             with contextlib.suppress(requests.exceptions.SSLError):  # it answers; whom to trust is MLflow's business
-                requests.get(f"{uri.rstrip('/')}/health", timeout=(CONNECT, ANSWER), allow_redirects=False)
+                calls.within(ANSWER, requests.request, "GET", f"{uri.rstrip('/')}/health", timeout=(CONNECT, ANSWER), allow_redirects=False)
         elif "://" in uri:
             url = _parsed(uri)
             if url.host and (port := url.port or PORTS.get(url.get_backend_name())):
                 if _host(url) != url.host:  # MLflow would look for a host of this name, and tell it
                     raise ValueError("an @ in its user or password")
-                socket.create_connection((url.host, port), CONNECT).close()
+                with socket.create_connection((url.host, port), CONNECT) as connection:
+                    if url.get_backend_name() in ASKED:
+                        connection.settimeout(ANSWER)
+                        connection.sendall(ASKED[url.get_backend_name()])
+                        if not connection.recv(1):
+                            raise ConnectionResetError
     except OSError as error:  # requests raises such too; their texts are long and repeat the address, with its password
         raise RuntimeError(f"MLflow at {shown}: no answer ({type(error).__name__}){WAY_OUT}") from error
     except ValueError:

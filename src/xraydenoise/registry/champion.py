@@ -14,6 +14,7 @@ from xraydenoise.registry.model_card import SERVES
 from xraydenoise.registry.runs import Method
 from xraydenoise.registry.store import Store
 from xraydenoise.registry.versions import CHALLENGER, CHAMPION, DIGEST
+from xraydenoise.tables import text
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -53,7 +54,7 @@ def register(
         raise ValueError(f"{method.name}: the verdict is on {verdict.candidate}")
     digest = runs.identity(method.folder)
     alike = [found for found in versions.search(store, name, digest) if versions.model(found)]  # a copy's files are another version's
-    known = next((found for found in alike if versions.has_files(store, found)), None)
+    known = next((found for found in alike if fetch.intact(store.client, found)), None)
     found = known or _version(store, name, method, digest)
     versions.tag(store, found, test_set=test_set)
     # Where several trainings gave these weights, the last one's pictures: what it could do without, the weights know nothing of.
@@ -95,7 +96,7 @@ def _attach(store: Store, found: "ModelVersion", name: str, content: bytes) -> N
 
 def _describe(store: Store, found: "ModelVersion", verdict: Verdict) -> None:
     """Give the reasons as description. That a champion stays so hides no earlier reason."""
-    told = [*verdict.reasons, *verdict.warnings, f"The model card is {CARD} among its files. Not for diagnostic use."]
+    told = [*map(text, (*verdict.reasons, *verdict.warnings)), f"The model card is {CARD} among its files. Not for diagnostic use."]
     stays = verdict.alias == CHAMPION and not verdict.promoted
     if not (found.description and stays):
         versions.describe(store, found, "\n\n".join(told))

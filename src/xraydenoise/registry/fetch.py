@@ -1,14 +1,16 @@
 """The files of a registered version, fetched from MLflow once, and proved to be those that were registered."""
 
+import contextlib
 import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xraydenoise import checksums
 from xraydenoise.data import learnt
 from xraydenoise.registry import runs, store
 from xraydenoise.registry.versions import DIGEST, OWN
@@ -44,7 +46,8 @@ def fetch(uri: str) -> Path:
     `uri` is models:/NAME@ALIAS or models:/NAME/VERSION. The store is that which MLFLOW_TRACKING_URI names, else mlruns/ in the current
     folder, of which nothing is changed; the files are kept in work/. Raises, with one line that tells the way out, ValueError where the
     address, the model, the alias or the version is not so, FileNotFoundError where there is no store, RuntimeError where MLflow fails, or
-    the files are gone or are not those that were registered, and ModuleNotFoundError where MLflow is not installed.
+    the files are gone or are not those that were registered (of a version without `checksums`, which is older: those of the network), and
+    ModuleNotFoundError where MLflow is not installed.
     """
     named = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))", uri)
     if named is None:
@@ -73,39 +76,60 @@ def download(client: "MlflowClient", version: Registered) -> Path:
 
     Raises RuntimeError where they are gone, or are not those that were registered.
     """
-    from mlflow.artifacts import download_artifacts
-    from mlflow.exceptions import MlflowException
-
     kept = KEPT / version.digest
-    if _whole(kept, version):
-        return kept
-    KEPT.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=KEPT) as folder:
-        try:
-            files = client.get_model_version_download_uri(version.name, version.version)
-            for part in (f"artifacts/{version.method}", *([LEARNT] if version.learnt else [])):
-                download_artifacts(f"{files}/{part}", dst_path=folder)
-        except (MlflowException, OSError) as error:
-            raise RuntimeError(f"{version.uri}: its files are gone ({str(error).splitlines()[0]}); {WAY_OUT}") from error
-        loaded = next((path.parent for path in Path(folder).rglob("weights.safetensors")), Path(folder))
-        if version.learnt:
-            Path(folder, LEARNT).replace(loaded / LEARNT)
-        if not _whole(loaded, version):
-            raise RuntimeError(f"{version.uri}: its files are not those that were registered; {WAY_OUT}")
-        if not _whole(kept, version):  # another process may have been faster
-            shutil.rmtree(kept, ignore_errors=True)
-            loaded.rename(kept)
+    if _difference(kept, version):
+        with _fetched(client, version) as folder:
+            if _difference(kept, version):  # another process may have been faster
+                shutil.rmtree(kept, ignore_errors=True)
+                folder.rename(kept)
     return kept
 
 
-def _whole(folder: Path, version: Registered) -> bool:
-    """Whether the files in `folder` are those of the version."""
+def intact(client: "MlflowClient", found: "ModelVersion") -> bool:
+    """Whether MLflow still has a version's files, also those of a copy, as they were registered."""
     try:
-        path = folder / LEARNT
-        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
-        return runs.identity(folder) == version.digest and found == version.learnt
-    except (OSError, ValueError, KeyError, TypeError):  # no config.json, or none that tells of a network
+        with _fetched(client, of(found)):
+            return True
+    except RuntimeError:
         return False
+
+
+@contextlib.contextmanager
+def _fetched(client: "MlflowClient", version: Registered) -> Iterator[Path]:
+    """The folder of a version's network with LEARNT in it, fetched for as long as the block lasts, and checked. Raises as `download`."""
+    from mlflow.artifacts import download_artifacts, list_artifacts
+
+    files = client.get_model_version_download_uri(version.name, version.version)
+    if not list_artifacts(files):
+        raise RuntimeError(f"{version.uri}: its files are gone; {WAY_OUT}")
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=KEPT) as folder:
+        root = Path(download_artifacts(files, dst_path=folder))
+        loaded = next((path.parent for path in root.rglob("weights.safetensors")), root)
+        if version.learnt and (root / LEARNT).exists():
+            (root / LEARNT).replace(loaded / LEARNT)
+        try:
+            told = _difference(loaded, version)
+            if (root / checksums.FILE).exists():  # older versions have none
+                checksums.check(root)
+        except ValueError as error:
+            told = str(error)
+        if told:
+            raise RuntimeError(f"{version.uri}: its files are not those that were registered ({told}); {WAY_OUT}")
+        yield loaded
+
+
+def _difference(folder: Path, version: Registered) -> str:
+    """How the files in `folder` differ from those of the version; "" where they do not."""
+    path = folder / LEARNT
+    learnt = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+    if learnt != version.learnt:
+        return f"{LEARNT}: expected sha256 {version.learnt or 'of no file'}, found {learnt or 'no such file'}"
+    try:
+        found = runs.identity(folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        return "config.json and weights.safetensors: one is missing or cannot be read"
+    return "" if found == version.digest else f"weights.safetensors and `network` of config.json: expected {version.digest}, found {found}"
 
 
 def _model(client: "MlflowClient", uri: str, name: str, shown: str) -> "RegisteredModel":

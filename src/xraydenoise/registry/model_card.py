@@ -11,7 +11,7 @@ from xraydenoise.evaluation.statistics import FEW
 from xraydenoise.evaluation.verdict import Verdict
 from xraydenoise.registry import runs
 from xraydenoise.registry.runs import Method
-from xraydenoise.tables import markdown
+from xraydenoise.tables import markdown, text
 
 WARNING = (
     "**Not for diagnostic use.** It is a research model and no medical device; nobody has examined what it does to a diagnosis. It can "
@@ -73,7 +73,7 @@ def model_card(name: str, method: Method, ranking: pd.DataFrame, verdict: Verdic
         f"## Scores on test\n\nMeans over {count(images, pictures, patients)}, test set `{test_set}`; gains over the median filter with "
         f"their interval by {unit}.\n\n{_scores(rows)}",
         f"## Audits\n\n{markdown(found)}",
-        "## Limits\n\n" + "\n".join(f"- {limit}" for limit in (*LIMITS, *verdict.warnings)),
+        "## Limits\n\n" + "\n".join(f"- {limit}" for limit in (*LIMITS, *map(text, verdict.warnings))),
         f"## Recipe\n\n{markdown(recipe)}",
     ]
     return "\n\n".join(parts) + "\n"

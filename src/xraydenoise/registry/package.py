@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import xraydenoise
+from xraydenoise import checksums
 from xraydenoise.registry import mirror
 from xraydenoise.registry.runs import Method
 from xraydenoise.registry.store import Store
@@ -14,6 +15,7 @@ from xraydenoise.registry.store import Store
 PACKAGES = ("mlflow", "numpy", "opencv-python-headless", "pydantic", "safetensors", "torch")
 CODE = (
     "__init__.py",
+    "checksums.py",
     "device.py",
     "inference.py",
     "kinds.py",
@@ -46,6 +48,7 @@ def log(store: Store, method: Method, tags: dict[str, str]) -> tuple[str, str]:
             pip_requirements=requirements(),
             mlflow_model=Model(run_id=run, model_id=logged.model_id, model_uuid=logged.model_id),
         )
+        checksums.write(Path(folder, "model"))
         client.log_model_artifacts(logged.model_id, str(Path(folder, "model")))
     client.finalize_logged_model(logged.model_id, "READY")
     client.log_outputs(run, [LoggedModelOutput(logged.model_id, step=0)])

@@ -1,6 +1,7 @@
 """The parent run: one a distinct outcome of the pipeline, with what belongs to all methods; each has runs of its own nested under it."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,7 +110,8 @@ def _decided(store: Store, run: "Run", verdict: Verdict) -> list[str]:
 
 def _note(verdict: Verdict) -> str:
     """The verdict as Markdown, the reasons and warnings before the checks: where it is too long for MLflow, only checks are cut."""
-    fence, text = "```", "\n".join([verdict.head(), *verdict.said(), "", *verdict.lines()])
+    text = "\n".join([verdict.head(), *verdict.said(), "", *verdict.lines()])
+    fence = "`" * (1 + max([2, *map(len, re.findall("`+", text))]))  # longer than any in the text, which else would end the block
     room = NOTE - 2 * len(f"{fence}\n")
     if len(text) > room:
         text = text[: text.rindex("\n", 0, room - len(REST)) + 1] + REST

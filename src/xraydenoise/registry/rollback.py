@@ -3,16 +3,18 @@
 from dataclasses import replace
 
 from xraydenoise.evaluation.verdict import Verdict
-from xraydenoise.registry import versions
+from xraydenoise.registry import fetch, versions
 from xraydenoise.registry.store import Store
 from xraydenoise.registry.versions import BEFORE, CHALLENGER, CHAMPION, DIGEST, TAKEN_BACK
+from xraydenoise.tables import text
 
 
 def rollback(store: Store, name: str, reason: str) -> dict[str, str]:
     """Make the version champion again that was so before; a second call goes further back.
 
-    Passed over are versions whose files are gone, and weights that were themselves rolled back, which may have been champion twice. Both
-    versions tell of it by tags. Returns what was done. Raises ValueError where there is no reason, no champion or none before it.
+    Passed over are versions whose files are gone or damaged, and weights that were themselves rolled back, which may have been champion
+    twice. Both versions tell of it by tags. Returns what was done. Raises ValueError where there is no reason, no champion or none before
+    it.
     """
     if not reason.strip():
         raise ValueError("rollback: needs a reason, which the versions keep as a tag")
@@ -23,9 +25,9 @@ def rollback(store: Store, name: str, reason: str) -> dict[str, str]:
     known = {str(found.version): found for found in versions.search(store, name)}
     taken = {standing.tags[DIGEST], *(found.tags.get(DIGEST) for found in known.values() if found.tags.get(TAKEN_BACK))}
     left = [version for version in line if version not in known or known[version].tags.get(DIGEST) not in taken]
-    target = next((known[version] for version in left if version in known and versions.has_files(store, known[version])), None)
+    target = next((known[version] for version in left if version in known and fetch.intact(store.client, known[version])), None)
     if target is None:
-        gone = f"the files of those before it (versions {', '.join(left)}) are gone"
+        gone = f"the files of those before it (versions {', '.join(left)}) are gone or damaged"
         none = f"no version was champion before it{' that was not rolled back' if line else ''}"
         raise ValueError(f"{name}: version {standing.version} ({standing.tags['model']}) cannot be rolled back: {gone if left else none}")
     at, place = versions.now(), line.index(str(target.version))
@@ -34,7 +36,7 @@ def rollback(store: Store, name: str, reason: str) -> dict[str, str]:
     store.client.set_registered_model_alias(name, CHAMPION, str(target.version))
     versions.tag(store, standing, **{TAKEN_BACK: at}, rolled_back_to=str(target.version), rolled_back_because=reason)
     versions.unchallenge(store, target)
-    told = f"Restored at {at} because version {standing.version} was rolled back: {reason}"
+    told = f"Restored at {at} because version {standing.version} was rolled back: {text(reason)}"
     versions.describe(store, target, f"{told}\n\n{target.description}" if target.description else told)
     done = {"name": name, "reason": reason, "at": at, "from": str(standing.version), "from_model": standing.tags["model"]}
     return done | {"to": str(target.version), "to_model": target.tags["model"]}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from xraydenoise import disk
-from xraydenoise.registry import address
+from xraydenoise.registry import address, calls
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,7 +30,7 @@ QUIET = {  # set before MLflow is imported, where the user has not set them
     "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds; a server that dies half-way would block for minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds; of a whole call (`calls.bounded`)
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
 }
 TRAINS = {"mlflow.experimentKind": "custom_model_development"}  # its pages are those of training, not of language models
@@ -81,7 +81,9 @@ def reading() -> Iterator[tuple["MlflowClient", str]]:
 def _connected(lock: contextlib.AbstractContextManager[None]) -> Iterator[tuple["MlflowClient", str]]:
     silence()
     import mlflow
+    from google.protobuf.json_format import ParseError
     from mlflow.exceptions import MlflowException
+    from requests import RequestException
 
     chosen, server = os.environ.get("MLFLOW_TRACKING_URI"), elsewhere()
     uri, shown = (server, address.public(server)) if server else (absolute_uri(), URI)
@@ -92,11 +94,10 @@ def _connected(lock: contextlib.AbstractContextManager[None]) -> Iterator[tuple[
             if not server:
                 prepare()
             mlflow.set_tracking_uri(uri)  # parts of MLflow ask for it, whatever store their client was given
-            yield mlflow.MlflowClient(), shown
-        except MlflowException as error:
-            raise RuntimeError(
-                f"MLflow at {shown}: {address.scrub(str(error).splitlines()[0], uri)}{address.WAY_OUT if server else ''}"
-            ) from error
+            with calls.bounded():
+                yield mlflow.MlflowClient(), shown
+        except (MlflowException, ParseError, RequestException) as error:  # the latter two where its server answers nonsense
+            raise RuntimeError(f"MLflow at {shown}: {address.line(error, uri)}{address.WAY_OUT if server else ''}") from error
         finally:
             mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # this takes the variable out of the environment too
             if chosen is not None:
@@ -180,9 +181,13 @@ def _location(root: Path) -> str:
 
 
 def _experiment(client: "MlflowClient", name: str, location: str | None) -> str:
+    from mlflow.exceptions import MlflowException
+
     found = client.get_experiment_by_name(name)
     if found is None:
         return str(client.create_experiment(name, artifact_location=location, tags=TRAINS))
+    if found.name != name:  # MLflow's client takes any JSON for an answer
+        raise MlflowException(f"was asked for the experiment {name!r} and answered {found.name!r}; is it MLflow that answers there?")
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)

@@ -58,13 +58,6 @@ def model(found: "ModelVersion") -> str:
     return own[1] if own else ""
 
 
-def has_files(store: Store, found: "ModelVersion") -> bool:
-    """Whether a version's files are still where MLflow has them, also those of a copy."""
-    from mlflow.artifacts import list_artifacts
-
-    return bool(list_artifacts(artifact_uri=store.client.get_model_version_download_uri(found.name, str(found.version))))
-
-
 def before(found: "ModelVersion") -> list[str]:
     """The versions that were champion before this one, the latest first."""
     return [version for version in found.tags.get(BEFORE, "").split(",") if version]
