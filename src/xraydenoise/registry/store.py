@@ -61,7 +61,7 @@ def opened(experiment: str) -> Iterator[Store]:
     """
     location = None if elsewhere() else _location(Path.cwd())
     with _connected(locked(LOCK)) as (client, shown):
-        yield Store(client, _experiment(client, experiment, location), shown, _project())
+        yield Store(client, _experiment(client, experiment, location), shown, project())
 
 
 @contextlib.contextmanager
@@ -135,6 +135,17 @@ def prepare() -> None:
     """Create the database where there is none, and mend its paths where the project was moved. The caller holds the lock."""
     if not DATABASE.exists() or DATABASE.stat().st_size == 0:  # sqlite3 makes an empty file when it is asked to look into none
         _create()
+    _come_home()
+
+
+def come_home() -> None:
+    """Mend the paths of a project that was moved or copied, in milliseconds: MLflow is not imported for that."""
+    if DATABASE.exists():
+        with locked(LOCK), contextlib.suppress(sqlite3.DatabaseError):  # not one of MLflow's yet
+            _come_home()
+
+
+def _come_home() -> None:
     with contextlib.closing(sqlite3.connect(DATABASE)) as connection, connection:
         relocate(connection, _location(Path.cwd()))
 
@@ -166,9 +177,11 @@ def relocate(connection: sqlite3.Connection, location: str) -> None:
         )
 
 
-def _project() -> str:
+def project() -> str:
+    """The id of this clone, by which it knows its own runs."""
     path = FOLDER / "project"
     if not path.exists():
+        FOLDER.mkdir(exist_ok=True)
         path.write_text(uuid.uuid4().hex, encoding="utf-8")
     return path.read_text(encoding="utf-8")
 
