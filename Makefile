@@ -47,4 +47,4 @@ profile: $(READY)  ## puts another profile into params.yaml: make profile NAME=f
 $(READY): pyproject.toml constraints.txt
 	@if test ! -d .venv; then $(PYTHON) -m venv .venv; elif test -n "$(FOUND)" -a "$(FOUND)" != "$(HERE)"; then $(PYTHON) -m venv --clear .venv; fi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@pwd -P > $@
+	@rm -f $@ && pwd -P > $@
