@@ -87,10 +87,10 @@ def _flow(checked: params.Params, plan: graph.Plan, begun: float) -> int:
     command.heed_signals()
     lock.keep(BEFORE)
     try:
-        with server.running():
-            with contextlib.chdir(server.HOME):  # Prefect reads its settings when it is imported
-                from pipeline import flow
-            flow.run(checked, plan)
+        server.start()
+        with contextlib.chdir(server.HOME):  # Prefect reads its settings when it is imported
+            from pipeline import flow
+        flow.run(checked, plan)
     except (command.StageError, server.ServerError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -4,13 +4,13 @@ Prefect reads settings from the environment, then from `.env`, prefect.toml and 
 So the environment names all that matters, and Prefect reads the rest in HOME, where no such file lies.
 """
 
+import atexit
 import contextlib
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from xraydenoise import leash
@@ -30,11 +30,10 @@ class ServerError(RuntimeError):
     """The server does not start."""
 
 
-@contextlib.contextmanager
-def running() -> Iterator[None]:
-    """The server, and an environment in which a Prefect that is imported meanwhile finds it and nothing else.
+def start() -> None:
+    """Start the server, and make an environment in which a Prefect that is imported later finds it and nothing else.
 
-    Raises ServerError where it does not start.
+    Raises ServerError where it does not start. It ends last: Prefect, when this process ends, still has logs and events for it.
     """
     os.environ |= SETTINGS | {"PREFECT_HOME": str(HOME.resolve())}
     with socket.socket() as listening, LOG.open("wb") as log:
@@ -49,17 +48,18 @@ def running() -> Iterator[None]:
             pass_fds=[listening.fileno()],
             start_new_session=True,  # Ctrl-C is for the flow, which ends its server last
         )
+    atexit.register(_end, server)  # the first to be registered is the last to run
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+    _wait(server, port)
+
+
+def _end(server: "subprocess.Popen[bytes]") -> None:
+    server.terminate()
     try:
-        _wait(server, port)
-        yield
-    finally:
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        server.wait(10)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def _wait(server: "subprocess.Popen[bytes]", port: int) -> None:
