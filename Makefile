@@ -10,8 +10,8 @@ FOUND := $(shell cat $(READY) 2>/dev/null)
 ifneq "$(FOUND)" "$(HERE)"
 .PHONY: $(READY)
 endif
-# What would make the environment's Python run, or pip install, something else.
-unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PIP_TARGET PIP_PREFIX PIP_ROOT PIP_USER
+# What would make Python run, pip install into, or git look at, another place.
+unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PIP_TARGET PIP_PREFIX PIP_ROOT PIP_USER $(shell git rev-parse --local-env-vars 2>/dev/null)
 
 .PHONY: run repro test test-all lint ui profile help
 .DEFAULT_GOAL := help

@@ -178,12 +178,17 @@ def relocate(connection: sqlite3.Connection, location: str) -> None:
 
 
 def project() -> str:
-    """The id of this clone, by which it knows its own runs."""
-    path = FOLDER / "project"
-    if not path.exists():
+    """The id of this clone, by which it knows its own runs: a moved one keeps it, a copy whose original is still there gets its own."""
+    path, here = FOLDER / "project", str(Path.cwd())
+    known, _, folder = path.read_text(encoding="utf-8").partition("\n") if path.exists() else ("", "", "")
+    original = Path(folder, path)
+    copied = folder not in ("", here) and original.exists() and original.read_text(encoding="utf-8").partition("\n")[0] == known
+    if not known or copied:
+        known = uuid.uuid4().hex
+    if folder != here or copied:
         FOLDER.mkdir(exist_ok=True)
-        path.write_text(uuid.uuid4().hex, encoding="utf-8")
-    return path.read_text(encoding="utf-8")
+        path.write_text(f"{known}\n{here}", encoding="utf-8")
+    return known
 
 
 def _location(root: Path) -> str:
