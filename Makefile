@@ -4,6 +4,15 @@ BIN := .venv/bin
 READY := .venv/.ready
 NAME ?= sample
 
+# pip writes this folder into .venv, so one that was copied or moved here would run another folder's code: it is set up anew.
+HERE := $(shell pwd -P)
+FOUND := $(shell cat $(READY) 2>/dev/null)
+ifneq "$(FOUND)" "$(HERE)"
+.PHONY: $(READY)
+endif
+# What would make Python run, pip install into, or git look at, another place.
+unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PIP_TARGET PIP_PREFIX PIP_ROOT PIP_USER $(shell git rev-parse --local-env-vars 2>/dev/null)
+
 .PHONY: run repro test test-all lint ui profile help
 .DEFAULT_GOAL := help
 
@@ -36,6 +45,6 @@ profile: $(READY)  ## puts another profile into params.yaml: make profile NAME=f
 	@$(BIN)/python -m xraydenoise profile $(NAME)
 
 $(READY): pyproject.toml constraints.txt
-	@test -d .venv || $(PYTHON) -m venv .venv
+	@if test ! -d .venv; then $(PYTHON) -m venv .venv; elif test -n "$(FOUND)" -a "$(FOUND)" != "$(HERE)"; then $(PYTHON) -m venv --clear .venv; fi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@touch $@
+	@rm -f $@ && pwd -P > $@

@@ -1,26 +1,30 @@
 """`make run`: bring the whole pipeline up to date, then say which model is best and what to do next."""
 
 import argparse
+import contextlib
 import fcntl
-import os
-import signal
 import sys
 import time
-from pathlib import Path
-
-from xraydenoise.layers import lacking
 
 try:
-    from pipeline import command, crash, graph, lock, report, versions
+    from xraydenoise import environment
+    from xraydenoise.layers import lacking
+
+    environment.govern(project=True)  # before more is imported, as it could be another project's code
+except (ImportError, ValueError) as error:
+    told = error if isinstance(error, ValueError) else f"{error} (Python: {sys.executable}); `make run` sets up this folder's own .venv"
+    sys.exit(f"error: {told}")
+try:
+    from pipeline import command, crash, graph, lock, report, server, versions
     from xraydenoise import disk, params, profiles
     from xraydenoise.registry import presence
+    from xraydenoise.registry import store as registry
     from xraydenoise.stages import check, register
 except ModuleNotFoundError as error:
     sys.exit(f"error: {lacking(error)}")
 
-HOME = Path(".prefect")  # the flow's own Prefect: database and logs, of this project alone
 ROOM = 16_000_000  # bytes; Prefect on a full disk does not start, and says so in thousand lines after minutes
-BEFORE = HOME / "before"  # what DVC had written before the flow that runs, or that was killed
+BEFORE = server.HOME / "before"  # what DVC had written before the flow that runs, or that was killed
 
 
 def main() -> int:
@@ -37,8 +41,8 @@ def main() -> int:
     if chosen.plan:
         return _run(begun, only_plan=True)
     try:
-        HOME.mkdir(exist_ok=True)
-        held = (HOME / "flow.lock").open("w")
+        server.HOME.mkdir(exist_ok=True)
+        held = (server.HOME / "flow.lock").open("w")
     except OSError as error:
         print(f"error: {disk.explained(error) or error}", file=sys.stderr)
         return 1
@@ -62,12 +66,13 @@ def _run(begun: float, only_plan: bool) -> int:
         for dropped in profiles.drop_others(checked):
             print(f"dropped {dropped}, which params.yaml no longer names (DVC's cache keeps it)", flush=True)
         versions.keep_inbox()
+        registry.come_home()
         store = _missing(checked)
         plan = graph.plan(forced=("register",) if store and not only_plan else ())
         if "label" in plan.stages and not only_plan:
             check.reach(checked)  # before anything is computed; a run that needs no label needs no network
         if plan.stages and not only_plan:
-            disk.spare(HOME, ROOM, "the databases and logs of Prefect and MLflow, beside what the stages write,")
+            disk.spare(server.HOME, ROOM, "the databases and logs of Prefect and MLflow, beside what the stages write,")
     except Exception as error:
         print("\n".join(f"error: {line}" for line in str(disk.explained(error) or error).splitlines()), file=sys.stderr)
         return 1
@@ -95,19 +100,19 @@ def _missing(checked: params.Params) -> str | None:
 
 
 def _flow(checked: params.Params, plan: graph.Plan, begun: float) -> int:
-    settings = {"PREFECT_HOME": str(HOME.resolve()), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
-    os.environ |= settings
-    for elsewhere in ("PREFECT_API_URL", "PREFECT_API_KEY"):  # this flow closes what its own Prefect left, and must meet no other
-        os.environ.pop(elsewhere, None)
-    signal.signal(signal.SIGINT, command.interrupt)
-    from pipeline import flow  # Prefect reads its settings when it is imported
-
+    command.heed_signals()
     lock.keep(BEFORE)
     try:
+        server.start()
+        with contextlib.chdir(server.HOME):  # Prefect reads its settings when it is imported
+            from pipeline import flow
         flow.run(checked, plan)
-    except command.StageError as error:
+    except (command.StageError, server.ServerError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except command.Ended:
+        print("ended by a signal; `make run` goes on where it was", file=sys.stderr)
+        raise
     except Exception as error:
         if not (full := disk.explained(error)):
             raise

@@ -10,6 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 LIVE: set[subprocess.Popen[str]] = set()  # what runs now
+ENDING = threading.Event()  # no other stage begins
+GRACE = 8  # seconds for an orderly end; ten is what `docker stop` waits
+
+
+class Ended(SystemExit):
+    """A signal asked the flow to end."""
 
 
 class StageError(RuntimeError):
@@ -27,11 +33,15 @@ def run(command: list[str], limit: float, say: Callable[[str], None], env: dict[
 
     Its process group dies with this process, and at the limit. Raises StageError with the last lines printed.
     """
+    if ENDING.is_set():
+        raise StageError(f"{' '.join(command)}: not begun, as the flow is ending")
     leashed = [sys.executable, "-m", "xraydenoise.leash", *command]
     process = subprocess.Popen(
         leashed, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True
     )
     LIVE.add(process)
+    if ENDING.is_set():  # it set out in the same instant
+        _kill(process)
     late = threading.Event()
 
     def kill() -> None:
@@ -60,11 +70,25 @@ def run(command: list[str], limit: float, say: Callable[[str], None], env: dict[
         raise StageError(f"{' '.join(command)}: ended with exit code {code}\n" + "\n".join(lines[-12:]))
 
 
+def heed_signals() -> None:
+    """Let Ctrl-C, SIGTERM (CI, Kubernetes, systemd) and a closed terminal end the flow at once; what nohup ignores stays ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
+
+
 def interrupt(number: int, frame: object) -> None:  # noqa: ARG001
-    """Ctrl-C: end what runs, for it is in process groups of its own and its threads would wait for it; then end the flow."""
+    """End what runs, for it is in process groups of its own and its threads would wait for it; then end the flow, by Ended.
+
+    Where that takes too long (a thread that waits to try a download again), this process ends all the same.
+    """
+    ENDING.set()
     for process in list(LIVE):
         _kill(process)
-    raise KeyboardInterrupt
+    late = threading.Timer(GRACE, os._exit, (128 + number,))
+    late.daemon = True
+    late.start()
+    raise Ended(128 + number)
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

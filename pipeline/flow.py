@@ -3,17 +3,16 @@
 import contextlib
 import os
 import queue
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from prefect import flow, get_run_logger, task
+from prefect import flow, get_run_logger, tags, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType, FlowRunFilterTags
 from prefect.client.schemas.objects import StateType
 from prefect.futures import PrefectFuture
 from prefect.logging.loggers import get_logger
@@ -23,6 +22,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pipeline import command, graph
 from xraydenoise.data.workers import cores
 from xraydenoise.params import Params
+from xraydenoise.registry import store
 
 RANKING = Path("artifacts/compare/ranking.md")
 ON_DEVICE = ("label", "classifier", "train", "evaluate", "reproduce")  # stages that take a GPU where there is one
@@ -49,6 +49,7 @@ def run(params: Params, plan: graph.Plan) -> None:
 
     def step(stages: list[str]) -> None:
         """The stages of one step, each as soon as those it needs are done."""
+        command.heed_signals()  # Prefect takes SIGTERM for itself when a flow begins, and would wait for what runs
         futures: dict[str, PrefectFuture[None]] = {}
         for stage in stages:
             retries = settings.retries if stage in remote else 0
@@ -63,9 +64,10 @@ def run(params: Params, plan: graph.Plan) -> None:
 
     def parent() -> None:
         """Download, prepare, label, train, evaluate, register: what is stale of each."""
+        command.heed_signals()
         for name in graph.STEPS:
             if stages := plan.of_step(name):
-                mirrored = _mirrored(settings.sync_every) if name == "train" else contextlib.nullcontext()
+                mirrored = _mirrored(settings.sync_every, settings.time_limit * 60) if name == "train" else contextlib.nullcontext()
                 runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=workers)
                 with mirrored:
                     flow(name=name, task_runner=cast(Any, runner))(step)(stages)
@@ -73,7 +75,8 @@ def run(params: Params, plan: graph.Plan) -> None:
             create_markdown_artifact(key="ranking", markdown=RANKING.read_text(encoding="utf-8"), description="test scores of every method")
 
     close_crashed()
-    flow(name="xraydenoise")(parent)()
+    with tags(store.project()):
+        flow(name="xraydenoise")(parent)()
 
 
 @contextlib.contextmanager
@@ -101,16 +104,16 @@ def _devices(params: Params) -> list[str]:
 
 
 @contextlib.contextmanager
-def _mirrored(every: float) -> Iterator[None]:
-    """Mirror running trainings into MLflow every so many seconds, so that their curves are live there."""
+def _mirrored(every: float, limit: float) -> Iterator[None]:
+    """Mirror running trainings into MLflow every so many seconds, so that their curves are live there; `limit`: seconds for one time."""
     done = threading.Event()
 
     def mirror() -> None:
         while not done.wait(every):
-            sync = [sys.executable, "-m", "xraydenoise.leash", sys.executable, "-m", "xraydenoise", "sync"]
-            ended = subprocess.run(sync, capture_output=True, text=True, check=False)
-            if ended.returncode:
-                get_logger("xraydenoise").warning("the mirror into MLflow failed, and is tried again: %s", ended.stderr.strip())
+            try:
+                command.run([sys.executable, "-m", "xraydenoise", "sync"], limit, lambda _: None, command.environment())
+            except command.StageError as error:
+                get_logger("xraydenoise").warning("the mirror into MLflow failed, and is tried again: %s", error)
 
     thread = threading.Thread(target=mirror, daemon=True)
     thread.start()
@@ -122,9 +125,10 @@ def _mirrored(every: float) -> Iterator[None]:
 
 
 def close_crashed() -> None:
-    """Close the runs that a killed flow left RUNNING. Only one flow runs in a project at a time, so none of them lives."""
-    unfinished = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING])
+    """Close the runs of this project that a killed flow left RUNNING. Only one flow runs in a project at a time, so none of them lives."""
+    unfinished = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING]))
+    own = FlowRunFilterTags(all_=[store.project()])
     with get_client(sync_client=True) as client:
-        for left in client.read_flow_runs(flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=unfinished))):
+        for left in client.read_flow_runs(flow_run_filter=FlowRunFilter(state=unfinished, tags=own)):
             client.set_flow_run_state(left.id, Crashed(message="its process was killed"), force=True)
             get_logger("xraydenoise").info("closed the run %s, which a killed process left behind", left.name)

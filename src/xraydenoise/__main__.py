@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import xraydenoise
-from xraydenoise import disk
+from xraydenoise import disk, environment
 from xraydenoise.layers import lacking
 from xraydenoise.leash import tie_to_parent
 
@@ -53,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         tie_to_parent()
     chosen = _parser().parse_args(arguments)
     try:
+        environment.govern(project=chosen.command not in ("denoise", "export"))
         if chosen.command == "profile":
             from xraydenoise import profiles
 

@@ -1,10 +1,15 @@
 """A toy DVC project of shell commands: the flow's own behaviour, without a minute of training."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from pipeline import server
+
+os.environ |= server.SETTINGS  # as the flow sets them before it imports Prefect
 from prefect.testing.utilities import prefect_test_harness
 
 DVC_YAML = """\

@@ -1,3 +1,5 @@
+import os
+import signal
 import sys
 import threading
 import time
@@ -35,7 +37,21 @@ def test_the_interpreter_of_the_flow_is_the_python_of_its_stages():
     assert lines == [sys.prefix]
 
 
-def test_ctrl_c_ends_what_runs_and_then_the_flow(tmp_path):
+@pytest.fixture
+def ending(monkeypatch):
+    """A flow that may be asked to end: the test's process is not ended when that takes long, and later stages begin again."""
+    timers = []
+
+    class Timer(threading.Timer):
+        def start(self) -> None:
+            timers.append((self.interval, self.function, self.args))
+
+    yield lambda: monkeypatch.setattr(command.threading, "Timer", Timer) or timers
+    command.ENDING.clear()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_what_runs_and_then_the_flow_and_nothing_begins_any_more(tmp_path, ending, number):
     child = tmp_path / "child"
     script = f"sleep 60 & echo $! > {child}; echo begun; wait"
     failed: list[BaseException] = []
@@ -50,11 +66,28 @@ def test_ctrl_c_ends_what_runs_and_then_the_flow(tmp_path):
     thread.start()
     while not (child.exists() and child.read_text()):
         time.sleep(0.02)
-    with pytest.raises(KeyboardInterrupt):
-        command.interrupt(2, None)
+    timers = ending()
+    with pytest.raises(command.Ended) as ended:
+        command.interrupt(number, None)
+    assert ended.value.code == 128 + number
+    assert timers == [(command.GRACE, os._exit, (128 + number,))]  # where what waits in a thread would keep it from ending
     thread.join(timeout=60)
     assert failed
     assert _gone(int(child.read_text()))
+    with pytest.raises(command.StageError, match="not begun"):
+        command.run(["true"], 60, lambda _: None, command.environment())
+
+
+def test_what_nohup_ignores_stays_ignored():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        command.heed_signals()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) == signal.getsignal(signal.SIGINT) == command.interrupt
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _gone(number: int) -> bool:

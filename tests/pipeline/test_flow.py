@@ -7,6 +7,7 @@ from prefect.client.orchestration import get_client
 
 from pipeline import command, flow, graph, lock
 from xraydenoise import params
+from xraydenoise.registry import store
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -65,7 +66,7 @@ def test_a_stage_that_fails_stops_the_flow_with_its_name_and_last_words(toy, che
     assert not (toy / "trained_fast").exists()
 
 
-def test_runs_that_a_killed_flow_left_behind_are_closed_at_the_next_start(toy, checked):
+def test_runs_that_a_killed_flow_left_behind_are_closed_at_the_next_start_and_no_others(toy, checked):
     from prefect import flow as prefect_flow
     from prefect.states import Running
 
@@ -73,6 +74,17 @@ def test_runs_that_a_killed_flow_left_behind_are_closed_at_the_next_start(toy, c
     def killed() -> None: ...
 
     with get_client(sync_client=True) as client:
-        left = client.create_flow_run(killed, state=Running())
+        left = client.create_flow_run(killed, state=Running(), tags=[store.project()])
+        others = client.create_flow_run(killed, state=Running(), tags=["another project"])
         flow.close_crashed()
         assert client.read_flow_run(left.id).state.is_crashed()
+        assert client.read_flow_run(others.id).state.is_running()
+
+
+def test_every_run_of_a_flow_and_of_its_steps_is_known_as_this_project_s(toy, checked):
+    with get_client(sync_client=True) as client:
+        before = {run.id for run in client.read_flow_runs()}
+        flow.run(checked, graph.plan())
+        runs = [run for run in client.read_flow_runs() if run.id not in before]
+    assert len(runs) == 4  # the parent, download, prepare, train
+    assert {tuple(run.tags) for run in runs} == {(store.project(),)}

@@ -14,6 +14,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from xraydenoise.__main__ import main
@@ -124,6 +125,7 @@ def test_ui_opens_a_browser_at_a_table_that_shows_every_model_with_its_numbers(m
         browser.get(address)
         rows = wait(lambda: browser.execute_script(SEEN))
         browser.save_screenshot("table.png")
+        started = [child for child in psutil.Process(server.pid).children() if child.status() != psutil.STATUS_ZOMBIE]
     finally:
         browser.set_window_size(**size)
         os.killpg(server.pid, signal.SIGINT)  # what Ctrl-C does
@@ -134,6 +136,7 @@ def test_ui_opens_a_browser_at_a_table_that_shows_every_model_with_its_numbers(m
         "dncnn": ["2", "1.5", "2.5", "30", "0.8", "0.0123"],
         "autoencoder": ["-1", "-1.5", "-0.5", "27", "0.8", "0.0123"],
     }
+    assert not started  # what would outlive a kill -9 of the server
     assert rows == [[name, dict(zip(head, row, strict=True))] for name, row in numbers.items()]
 
 

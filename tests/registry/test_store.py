@@ -50,6 +50,21 @@ def test_a_database_that_a_killed_process_left_half_made_is_made_anew(fresh):
         assert opened.client.get_experiment(opened.experiment).name == "xraydenoise"
 
 
+def test_a_copy_comes_home_before_mlflow_is_asked(empty, monkeypatch):
+    store.come_home()
+    (before,) = set(rows("SELECT artifact_location FROM experiments"))
+    copy = empty.root.with_name("copy")
+    shutil.copytree(empty.root, copy)
+    monkeypatch.chdir(copy)
+    store.come_home()
+    assert set(rows("SELECT artifact_location FROM experiments")) == {(before[0].replace(f"{empty.root}/", f"{copy}/"),)}
+    Path(store.DATABASE).write_bytes(b"no database at all")
+    store.come_home()
+    store.DATABASE.unlink()
+    store.come_home()
+    assert not store.DATABASE.exists()
+
+
 @pytest.mark.parametrize("name", ["plain", "a name with spaces #1, 20%20, é and ?"])
 def test_artifacts_are_found_again_after_the_project_was_moved(fresh, database, name, monkeypatch):
     home = fresh.root / "first" / name
@@ -69,6 +84,28 @@ def test_artifacts_are_found_again_after_the_project_was_moved(fresh, database, 
     assert Path(found).read_text() == "found"
     assert "/second/" in later
     assert not Path(home).exists()
+
+
+def test_a_moved_project_knows_its_runs_and_a_copy_takes_none_of_its_original_for_its_own(fresh, monkeypatch):
+    first = store.project()
+    moved = fresh.root.with_name("moved")
+    shutil.move(fresh.root, moved)
+    monkeypatch.chdir(moved)
+    assert store.project() == first
+    copy = fresh.root.with_name("copy")
+    shutil.copytree(moved, copy)
+    monkeypatch.chdir(copy)
+    copied = store.project()
+    assert copied not in (first, "")
+    assert store.project() == copied
+    monkeypatch.chdir(moved)
+    assert store.project() == first
+
+
+def test_a_project_whose_id_was_written_without_its_folder_keeps_it(fresh):
+    store.FOLDER.mkdir()
+    (store.FOLDER / "project").write_text("1234")
+    assert store.project() == "1234"
 
 
 def test_an_experiment_that_was_deleted_in_the_pages_is_restored(empty):

@@ -9,7 +9,7 @@ import os
 import socket
 import subprocess
 import sys
-from typing import NoReturn
+import warnings
 
 from xraydenoise.registry import browser, parent, runs
 from xraydenoise.registry.store import URI, Store
@@ -62,9 +62,17 @@ def check(port: int) -> None:
         raise ValueError(f"port {port} of {HOST}: {told}; {way_out}") from error
 
 
-def serve(port: int, address: str) -> NoReturn:
-    """Become MLflow's server, which Ctrl-C ends. A browser opens `address` where there is one, and a terminal."""
+def serve(port: int, address: str) -> None:
+    """Be MLflow's server until Ctrl-C. A browser opens `address` where there is one, and a terminal.
+
+    `mlflow server` would start nine more processes, 1.9 GB together, for evaluations of language models, and they outlive a kill -9.
+    """
     if browser.wanted():
         subprocess.Popen([sys.executable, "-m", "xraydenoise.leash", sys.executable, "-m", browser.__name__, address])
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", URI]
-    os.execv(sys.executable, [*command, "--host", HOST, "--port", str(port), "--workers", "1"])
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    import uvicorn
+
+    with warnings.catch_warnings(action="ignore"):  # of a part of starlette that MLflow still uses
+        from mlflow.server import constants, fastapi_app
+    os.environ |= {constants.BACKEND_STORE_URI_ENV_VAR: URI, constants.SERVE_ARTIFACTS_ENV_VAR: "true"}
+    uvicorn.run(fastapi_app.app, host=HOST, port=port, log_level="warning", workers=1)

@@ -62,7 +62,7 @@ def opened(experiment: str) -> Iterator[Store]:
     """
     location = None if elsewhere() else _location(Path.cwd())
     with _connected(locked(LOCK)) as (client, shown):
-        yield Store(client, _experiment(client, experiment, location), shown, _project())
+        yield Store(client, _experiment(client, experiment, location), shown, project())
 
 
 @contextlib.contextmanager
@@ -137,6 +137,17 @@ def prepare() -> None:
     """Create the database where there is none, and mend its paths where the project was moved. The caller holds the lock."""
     if not DATABASE.exists() or DATABASE.stat().st_size == 0:  # sqlite3 makes an empty file when it is asked to look into none
         _create()
+    _come_home()
+
+
+def come_home() -> None:
+    """Mend the paths of a project that was moved or copied, in milliseconds: MLflow is not imported for that."""
+    if DATABASE.exists():
+        with locked(LOCK), contextlib.suppress(sqlite3.DatabaseError):  # not one of MLflow's yet
+            _come_home()
+
+
+def _come_home() -> None:
     with contextlib.closing(sqlite3.connect(DATABASE)) as connection, connection:
         relocate(connection, _location(Path.cwd()))
 
@@ -168,11 +179,18 @@ def relocate(connection: sqlite3.Connection, location: str) -> None:
         )
 
 
-def _project() -> str:
-    path = FOLDER / "project"
-    if not path.exists():
-        disk.write(path, uuid.uuid4().hex)
-    return path.read_text(encoding="utf-8")
+def project() -> str:
+    """The id of this clone, by which it knows its own runs: a moved one keeps it, a copy whose original is still there gets its own."""
+    path, here = FOLDER / "project", str(Path.cwd())
+    known, _, folder = path.read_text(encoding="utf-8").partition("\n") if path.exists() else ("", "", "")
+    original = Path(folder, path)
+    copied = folder not in ("", here) and original.exists() and original.read_text(encoding="utf-8").partition("\n")[0] == known
+    if not known or copied:
+        known = uuid.uuid4().hex
+    if folder != here or copied:
+        FOLDER.mkdir(exist_ok=True)
+        disk.write(path, f"{known}\n{here}")
+    return known
 
 
 def _location(root: Path) -> str:
