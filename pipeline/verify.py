@@ -108,7 +108,7 @@ def _damage(repo: dvc.repo.Repo, out: Output, obj: Any) -> Iterator[str]:
     cache, there = _cache(repo, out), _files(obj) if obj is not None else {}
     recorded: dict[tuple[str, ...], str] = {(): out.hash_info.value}
     if out.hash_info.isdir:
-        if damaged := _aside(cache, out.hash_info.value, f"{out.def_path} (its list of files)"):
+        if damaged := _aside(cache, out.hash_info.value, f"{_near(Path(out.fs_path))} (its list of files)"):
             yield damaged[1]
         try:
             recorded = _files(Tree.load(cache, out.hash_info))
@@ -117,7 +117,8 @@ def _damage(repo: dvc.repo.Repo, out: Output, obj: Any) -> Iterator[str]:
     for key, oid in recorded.items():
         if there.get(key) == oid:
             continue
-        path, name = Path(out.fs_path, *key), Path(out.def_path, *key).as_posix()
+        path = Path(out.fs_path, *key)
+        name = _near(path).as_posix()
         if damaged := _aside(cache, oid, name):
             actual, line = damaged
             if there.get(key) == actual:
@@ -184,6 +185,6 @@ def _fetched(repo: dvc.repo.Repo) -> list[str]:
     if not remote:
         return []
     try:
-        return [f"{repo.fetch()} files fetched from DVC's remote {remote}"]
+        return [f"DVC's remote {remote}: {repo.fetch()} of the missing objects fetched"]
     except DvcException as error:
-        return [f"DVC's remote {remote} does not have all that the cache lacks: {error}"]
+        return [f"DVC's remote {remote}: {error}"]
