@@ -132,9 +132,9 @@ def _unreadable(file: Path) -> bool:
 
 def _whole(file: Path, content: dict[str, Any]) -> bool:
     """Does a .dvc file name all that it must: the paths, and the hash of each and of itself, or none before the first run?"""
-    entries = [*content.get("deps", []), *content.get("outs", [])]
+    entries = [*(content.get("deps") or []), *(content.get("outs") or [])]
     paths = ["downloads", "data"] if file == DATA else [POINTER.stem]
-    if [entry["path"] for entry in entries] != paths:
+    if [entry.get("path") for entry in entries] != paths:
         return False
     if file == DATA and not any("md5" in part for part in (content, *entries)):
         return True
