@@ -4,8 +4,6 @@ import hashlib
 import json
 import shutil
 
-import cv2
-import numpy as np
 import pytest
 import yaml
 
@@ -176,10 +174,12 @@ def test_a_cut_data_dvc_is_mended_and_new_images_arrive(project):
     (project.root / "data.dvc").write_bytes(whole[: whole.index(b"outs:") - 20])
     image = project.root / "inbox/images/hand.png"
     image.parent.mkdir()
-    cv2.imwrite(str(image), np.random.default_rng(0).integers(0, 255, (80, 90), dtype=np.uint8))
-    assert "data.dvc was cut off: put aside as .prefect/data.dvc.cut" in project.run("python", "-m", "pipeline", "--plan")
-    assert "ingest" in project.repro()
-    assert (project.root / "data/inbox").is_dir()
+    image.write_bytes(b"pixels")
+    said = project.run("python", "-m", "pipeline", "--plan")
+    assert "data.dvc was cut off: put aside as .prefect/data.dvc.cut" in said
+    assert "stages to run: download@inbox, data.dvc, ingest, " in said
+    project.repro("data.dvc")  # and the download, which it depends on
+    assert image.name in {file.name for file in (project.root / "data/inbox").rglob("*")}
     assert project.read("data.dvc")[0].splitlines()[:2] == whole.splitlines()[:2]
 
 
