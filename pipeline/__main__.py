@@ -15,7 +15,7 @@ except (ImportError, ValueError) as error:
     told = error if isinstance(error, ValueError) else f"{error} (Python: {sys.executable}); `make run` sets up this folder's own .venv"
     sys.exit(f"error: {told}")
 try:
-    from pipeline import command, crash, graph, lock, report, server, versions
+    from pipeline import command, crash, graph, lock, report, server, verify, versions
     from xraydenoise import disk, params, profiles
     from xraydenoise.registry import presence
     from xraydenoise.registry import store as registry
@@ -36,6 +36,7 @@ def main() -> int:
         epilog="Every number is in params.yaml. The same stages without Prefect: `dvc repro`.",
     )
     parser.add_argument("--plan", action="store_true", help="say what would be run, and stop")
+    parser.add_argument("--verify", action="store_true", help="hash all that DVC's cache and the work tree hold of the project, and stop")
     chosen = parser.parse_args()
     begun = time.monotonic()
     if chosen.plan:
@@ -52,19 +53,35 @@ def main() -> int:
         except BlockingIOError:
             print("error: another `python -m pipeline` runs in this project; wait for it, or end it", file=sys.stderr)
             return 1
-        return _run(begun, only_plan=False)
+        return _verify() if chosen.verify else _run(begun, only_plan=False)
+
+
+def _verify() -> int:
+    """0 when all is as DVC recorded it."""
+    try:
+        found = [*lock.mend(BEFORE), *verify.project(whole=True)]
+    except Exception as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for line in found:
+        print(line)
+    print("All is as DVC recorded it." if not found else "`make run` makes again what is neither in the work tree nor in a remote.")
+    return int(bool(found))
 
 
 def _run(begun: float, only_plan: bool) -> int:
     try:
         checked = params.load()
+        crash.release_outputs()
+        for mended in lock.mend(BEFORE):
+            print(mended, flush=True)
         if not only_plan:
-            crash.release_outputs()
-            for mended in lock.mend(BEFORE):
-                print(mended, flush=True)
+            lock.keep(BEFORE)
         check.run(checked)
         for dropped in profiles.drop_others(checked):
             print(f"dropped {dropped}, which params.yaml no longer names (DVC's cache keeps it)", flush=True)
+        for damaged in verify.project():
+            print(damaged, flush=True)
         versions.keep_inbox()
         registry.come_home()
         store = _missing(checked)
@@ -80,6 +97,8 @@ def _run(begun: float, only_plan: bool) -> int:
         way = "`make run` or `dvc repro --single-item --force register` puts it there" if only_plan else "registering it again"
         print(f"MLflow at {store} does not have the registered model, of which DVC knows nothing; {way}", flush=True)
     if not plan.stages:
+        if not only_plan:
+            lock.order(BEFORE, plan.order, completed=True)
         print(f"Nothing has changed: all {len(plan.order)} stages are up to date.\n")
         print(report.table(checked))
         return 0
@@ -101,14 +120,15 @@ def _missing(checked: params.Params) -> str | None:
 
 def _flow(checked: params.Params, plan: graph.Plan, begun: float) -> int:
     command.heed_signals()
-    lock.keep(BEFORE)
+    completed = False
     try:
         server.start()
         with contextlib.chdir(server.HOME):  # Prefect reads its settings when it is imported
             from pipeline import flow
         flow.run(checked, plan)
+        completed = True
     except (command.StageError, server.ServerError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 1
     except command.Ended:
         print("ended by a signal; `make run` goes on where it was", file=sys.stderr)
@@ -119,7 +139,7 @@ def _flow(checked: params.Params, plan: graph.Plan, begun: float) -> int:
         print(f"error: {full}", file=sys.stderr)
         return 1
     finally:
-        lock.order(BEFORE, plan.order)
+        lock.order(BEFORE, plan.order, completed)
     print(f"\nDone in {time.monotonic() - begun:.0f} s.\n")
     print(report.table(checked))
     return 0

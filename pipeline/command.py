@@ -28,10 +28,10 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", **more}
 
 
-def run(command: list[str], limit: float, say: Callable[[str], None], env: dict[str, str]) -> None:
-    """Run `command` for at most `limit` seconds and hand each line that it prints to `say`.
+def run(stage: str, command: list[str], limit: float, say: Callable[[str], None], env: dict[str, str]) -> None:
+    """Run the `command` of `stage` for at most `limit` seconds and hand each line that it prints to `say`.
 
-    Its process group dies with this process, and at the limit. Raises StageError with the last lines printed.
+    Its process group dies with this process, and at the limit. Raises StageError, in one line with the last one printed.
     """
     if ENDING.is_set():
         raise StageError(f"{' '.join(command)}: not begun, as the flow is ending")
@@ -51,13 +51,13 @@ def run(command: list[str], limit: float, say: Callable[[str], None], env: dict[
     timer = threading.Timer(limit, kill)
     timer.daemon = True
     timer.start()
-    lines: list[str] = []
+    last = ""
     try:
         assert process.stdout is not None
         for line in process.stdout:
             if line.strip():
-                lines.append(line.rstrip())
-                say(lines[-1])
+                last = line.strip()
+                say(line.rstrip())
         code = process.wait()
     finally:
         timer.cancel()
@@ -65,9 +65,9 @@ def run(command: list[str], limit: float, say: Callable[[str], None], env: dict[
             _kill(process)
         LIVE.discard(process)
     if late.is_set():
-        raise StageError(f"{' '.join(command)}: killed at its time limit of {limit / 60:g} minutes (pipeline.time_limit in params.yaml)")
+        raise StageError(f"stage {stage}: killed at its time limit of {limit / 60:g} minutes (pipeline.time_limit in params.yaml)")
     if code:
-        raise StageError(f"{' '.join(command)}: ended with exit code {code}\n" + "\n".join(lines[-12:]))
+        raise StageError(f"stage {stage}: ended with exit code {code}" + f": {last.removeprefix('error: ')}" * bool(last))
 
 
 def heed_signals() -> None:

@@ -1,6 +1,7 @@
 """The parent flow and its subflows: one a pipeline step, in which each DVC stage is a task."""
 
 import contextlib
+import logging
 import os
 import queue
 import sys
@@ -14,6 +15,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType, FlowRunFilterTags
 from prefect.client.schemas.objects import StateType
+from prefect.exceptions import UnfinishedRun
 from prefect.futures import PrefectFuture
 from prefect.logging.loggers import get_logger
 from prefect.states import Crashed
@@ -42,10 +44,9 @@ def run(params: Params, plan: graph.Plan) -> None:
     def reproduce(stage: str) -> None:
         """Bring one DVC stage up to date; DVC decides whether that is work or a cache hit."""
         logger = get_run_logger()
-        dvc = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--quiet", "--single-item", stage]
-        dvc += ["--force"] if stage in plan.forced else []
+        dvc = [sys.executable, "-m", "pipeline.stage", stage, *(["--force"] if stage in plan.forced else [])]
         with _device(free if devices and stage.startswith(ON_DEVICE) else None) as env:
-            command.run(dvc, settings.time_limit * 60, lambda line: logger.info("%s", line), env)
+            command.run(stage, dvc, settings.time_limit * 60, lambda line: logger.info("%s", line), env)
 
     def step(stages: list[str]) -> None:
         """The stages of one step, each as soon as those it needs are done."""
@@ -59,8 +60,16 @@ def run(params: Params, plan: graph.Plan) -> None:
             futures[stage] = work.submit(stage, return_state=False, wait_for=before)
         for future in futures.values():
             future.wait()
+        failed = []
         for future in futures.values():
-            future.result()
+            try:
+                future.result()
+            except command.StageError as error:
+                failed.append(str(error))
+            except UnfinishedRun:  # it waited for one that failed
+                pass
+        if failed:
+            raise command.StageError("\n".join(failed))
 
     def parent() -> None:
         """Download, prepare, label, train, evaluate, register: what is stale of each."""
@@ -74,9 +83,16 @@ def run(params: Params, plan: graph.Plan) -> None:
         if RANKING.exists():
             create_markdown_artifact(key="ranking", markdown=RANKING.read_text(encoding="utf-8"), description="test scores of every method")
 
+    for name in ("prefect.task_runs", "prefect.flow_runs"):
+        logging.getLogger(name).addFilter(_no_traceback)
     close_crashed()
     with tags(store.project()):
         flow(name="xraydenoise")(parent)()
+
+
+def _no_traceback(record: logging.LogRecord) -> bool:
+    """Of a failed stage Prefect logs a traceback a task and a flow; what the stage printed and the state's line say it all."""
+    return not (record.exc_info and isinstance(record.exc_info[1], command.StageError))
 
 
 @contextlib.contextmanager
@@ -111,7 +127,7 @@ def _mirrored(every: float, limit: float) -> Iterator[None]:
     def mirror() -> None:
         while not done.wait(every):
             try:
-                command.run([sys.executable, "-m", "xraydenoise", "sync"], limit, lambda _: None, command.environment())
+                command.run("sync", [sys.executable, "-m", "xraydenoise", "sync"], limit, lambda _: None, command.environment())
             except command.StageError as error:
                 get_logger("xraydenoise").warning("the mirror into MLflow failed, and is tried again: %s", error)
 

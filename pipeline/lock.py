@@ -1,10 +1,12 @@
-"""What DVC writes of a run, dvc.lock and data.dvc: kept before a flow, mended after a kill, and in the order of a plain `dvc repro`.
+"""What DVC and the flow write in place, dvc.lock, data.dvc and inbox/images.dvc: kept before a flow, mended after a kill, and in order.
 
-DVC writes both in place, so a kill in that instant leaves one cut off, and DVC refuses to read it.
+A kill in the instant of writing leaves one cut off. DVC refuses to read most of these, and takes some for whole.
 """
 
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import dvc.repo
 from dvc.exceptions import DvcException
@@ -12,16 +14,27 @@ from dvc.schema import COMPILED_LOCKFILE_SCHEMA, COMPILED_SINGLE_STAGE_SCHEMA
 from dvc.utils import strictyaml
 from dvc.utils.serialize import dump_yaml, load_yaml
 
+from pipeline.versions import POINTER
+
 LOCK = Path("dvc.lock")
 DATA = Path("data.dvc")
-SCHEMAS = {LOCK: COMPILED_LOCKFILE_SCHEMA, DATA: COMPILED_SINGLE_STAGE_SCHEMA}
+SCHEMAS = {LOCK: COMPILED_LOCKFILE_SCHEMA, DATA: COMPILED_SINGLE_STAGE_SCHEMA, POINTER: COMPILED_SINGLE_STAGE_SCHEMA}
 MERGE = ("<<<<<<<", "=======", ">>>>>>>")  # what git writes into a file that two branches changed
+NEW_DATA = """\
+desc: the raw data as downloaded, pinned; an import of the download stage's output, so `dvc repro` renews it
+frozen: false
+deps:
+- path: downloads
+outs:
+- path: data
+"""
 
 
 def keep(kept: Path) -> None:
-    """Copy both into the folder `kept`; the copies of a flow that was killed stay, for those are of before it."""
-    if kept.exists():
+    """Copy all into the folder `kept`. Copies of before a flow that was killed or failed stay, as long as dvc.lock has only grown since."""
+    if kept.exists() and _grew(kept):
         return
+    shutil.rmtree(kept, ignore_errors=True)
     partial = kept.with_name(kept.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -31,54 +44,99 @@ def keep(kept: Path) -> None:
 
 
 def mend(kept: Path) -> list[str]:
-    """Put aside what a kill cut off, and its kept copy in its place; what was done, a line each.
+    """Put aside what is cut off, and its kept copy in its place; what was done, a line each.
 
-    Where there is no copy dvc.lock begins anew, since DVC's run cache gives back what the stages made. Raises ValueError for a file
-    in the middle of a merge and for a data.dvc without a copy, dvc.lock.LockError while another DVC is at work.
+    Without a copy data.dvc is written anew, for its form is known, and dvc.lock begins anew, since DVC's run cache gives back what the
+    stages made. Raises ValueError for a file in the middle of a merge and for an inbox/images.dvc of which nothing was kept,
+    dvc.lock.LockError while another DVC is at work.
     """
-    if not any(map(_broken, SCHEMAS)):
+    if not _cut_off(kept):
         return []
     told = []
     with dvc.repo.Repo() as repo, repo.lock:  # else a file that is just being written would look cut off
-        for file in filter(_broken, SCHEMAS):
-            if any(line.startswith(MERGE) for line in file.read_text(encoding="utf-8", errors="replace").splitlines()):
+        for file in _cut_off(kept):
+            content = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+            if any(line.startswith(MERGE) for line in content.splitlines()):
                 raise ValueError(f"{file}: holds the marks of an unfinished merge; resolve it, or take a side: git checkout --ours {file}")
             copy, aside = kept / file.name, kept.with_name(f"{file.name}.cut")
-            if file == DATA and not copy.exists():
-                raise ValueError(f"{file}: was cut off while DVC wrote it; `git checkout {file}` brings it back")
+            if file == POINTER and not kept.exists():
+                raise ValueError(
+                    f"{file}: is cut off; `git checkout {file}` brings it back, or `rm {file}` and `dvc add {file.with_suffix('')}` "
+                    "write it anew for the images that are there"
+                )
             aside.parent.mkdir(exist_ok=True)
-            file.replace(aside)
+            if file.exists():
+                file.replace(aside)
             if copy.exists():
                 shutil.copyfile(copy, file)
-            told.append(f"{file} was cut off by a kill: put aside as {aside}, and taken back to before; DVC's cache has what came since")
+            elif file == DATA:
+                file.write_text(NEW_DATA, encoding="utf-8")
+            way = "taken back to before" if copy.exists() else "begun anew"
+            was = f"was cut off: put aside as {aside}, and" if content else "was missing or empty:"
+            told.append(f"{file} {was} {way}; DVC's cache has what came since")
     return told
 
 
-def order(kept: Path, plan: tuple[str, ...]) -> None:
-    """Keep the places of the stages that dvc.lock had; put the new ones behind them in the order of the plan. The copies are used up.
+def order(kept: Path, plan: tuple[str, ...], completed: bool) -> None:
+    """Keep the places of the stages that dvc.lock had; put the new ones behind them in the order of the plan.
 
-    With a file that is cut off all stays as it is, for the next flow to mend.
+    That is the order of a plain `dvc repro`. The copies are used up by a flow that `completed`: after another one, the places of
+    before it still count. With a file that is cut off all stays as it is, for the next flow to mend.
     """
-    if any(map(_broken, SCHEMAS)):
+    if not kept.exists() or _cut_off(kept):
         return
     if LOCK.exists():
         content = load_yaml(str(LOCK))
         stages = content.get("stages", {})
-        before = list(load_yaml(str(kept / LOCK.name)).get("stages", {})) if (kept / LOCK.name).exists() else []
+        before = _stages(kept / LOCK.name)
         wanted = [*before, *(name for name in plan if name not in before)]
         ordered = {name: stages[name] for name in wanted if name in stages}
         ordered |= stages  # stages that dvc.yaml no longer has stay, at the end
         if list(ordered) != list(stages):
-            dump_yaml(str(LOCK), content | {"stages": ordered})
-    shutil.rmtree(kept)
+            with dvc.repo.Repo(_wait_for_lock=True) as repo, repo.lock:
+                dump_yaml(str(LOCK), content | {"stages": ordered})
+    if completed:
+        shutil.rmtree(kept)
+
+
+def _stages(file: Path) -> list[str]:
+    return list(load_yaml(str(file)).get("stages", {})) if file.exists() else []
+
+
+def _grew(kept: Path) -> bool:
+    """Does dvc.lock begin with the stages of its copy, in that order? Else it came from elsewhere: another branch, a person."""
+    now = _stages(LOCK)
+    before = [name for name in _stages(kept / LOCK.name) if name in now]
+    return now[: len(before)] == before
+
+
+def _cut_off(kept: Path) -> list[Path]:
+    """The files that are not whole. A dvc.lock that only lacks the end of its last line is worth more than none."""
+    return [file for file in SCHEMAS if _broken(file) and (file != LOCK or (kept / file.name).exists() or _unreadable(file))]
 
 
 def _broken(file: Path) -> bool:
-    """Is there such a file, and DVC cannot read it? An empty data.dvc it would take for a stage without outputs."""
     if not file.exists():
-        return False
+        return file == DATA
+    return not file.read_bytes().endswith(b"\n") or _unreadable(file)
+
+
+def _unreadable(file: Path) -> bool:
+    """Can DVC not read it, or would it take a part for the whole?"""
     try:
         content, _ = strictyaml.load(str(file), SCHEMAS[file])
     except DvcException:
         return True
-    return not content
+    return not content or (file != LOCK and not _whole(file, content))
+
+
+def _whole(file: Path, content: dict[str, Any]) -> bool:
+    """Does a .dvc file name all that it must: the paths, and the hash of each and of itself, or none before the first run?"""
+    entries = [*(content.get("deps") or []), *(content.get("outs") or [])]
+    paths = ["downloads", "data"] if file == DATA else [POINTER.stem]
+    if [entry.get("path") for entry in entries] != paths:
+        return False
+    if file == DATA and not any("md5" in part for part in (content, *entries)):
+        return True
+    hashed = all(re.fullmatch(r"[0-9a-f]{32}\.dir", str(entry.get("md5"))) and "hash" in entry for entry in entries)
+    return hashed and (file != DATA or re.fullmatch("[0-9a-f]{32}", str(content.get("md5"))) is not None)

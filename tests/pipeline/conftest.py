@@ -53,6 +53,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
     dvc(project, "init", "--quiet")
     monkeypatch.chdir(project)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))  # for `python -m pipeline.stage`, which a person calls at the root
     return project
 
 

@@ -12,28 +12,34 @@ from pipeline import command
 
 def test_lines_are_handed_on_as_they_are_printed():
     lines: list[str] = []
-    command.run([sys.executable, "-c", "print('one'); print(); print('two')"], 20, lines.append, command.environment())
+    command.run("train", [sys.executable, "-c", "print('one'); print(); print('two')"], 20, lines.append, command.environment())
     assert lines == ["one", "two"]
 
 
-def test_a_failing_stage_is_named_with_its_exit_code_and_last_words():
-    with pytest.raises(command.StageError, match="exit code 3\nthe reason"):
-        command.run([sys.executable, "-c", "print('the reason'); raise SystemExit(3)"], 20, lambda _: None, command.environment())
+def test_a_failing_stage_is_named_with_its_exit_code_and_last_line():
+    script = "print('before'); print('error: the reason'); raise SystemExit(3)"
+    with pytest.raises(command.StageError, match=r"^stage train: ended with exit code 3: the reason$"):
+        command.run("train", [sys.executable, "-c", script], 20, lambda _: None, command.environment())
+
+
+def test_a_stage_that_fails_without_a_word_is_named_with_its_exit_code():
+    with pytest.raises(command.StageError, match=r"^stage train: ended with exit code 3$"):
+        command.run("train", [sys.executable, "-c", "raise SystemExit(3)"], 20, lambda _: None, command.environment())
 
 
 def test_at_the_time_limit_the_whole_process_group_is_killed(tmp_path):
     child = tmp_path / "child"
     script = f"sleep 60 & echo $! > {child}; echo begun; wait"
     begun = time.monotonic()
-    with pytest.raises(command.StageError, match="killed at its time limit"):
-        command.run(["sh", "-c", script], 1, lambda _: None, command.environment())
+    with pytest.raises(command.StageError, match=r"^stage train: killed at its time limit of 0.0166667 minutes"):
+        command.run("train", ["sh", "-c", script], 1, lambda _: None, command.environment())
     assert time.monotonic() - begun < 15
     assert _gone(int(child.read_text()))
 
 
 def test_the_interpreter_of_the_flow_is_the_python_of_its_stages():
     lines: list[str] = []
-    command.run(["python", "-c", "import sys; print(sys.prefix)"], 20, lines.append, command.environment())
+    command.run("train", ["python", "-c", "import sys; print(sys.prefix)"], 20, lines.append, command.environment())
     assert lines == [sys.prefix]
 
 
@@ -58,7 +64,7 @@ def test_a_signal_ends_what_runs_and_then_the_flow_and_nothing_begins_any_more(t
 
     def stage() -> None:
         try:
-            command.run(["sh", "-c", script], 60, lambda _: None, command.environment())
+            command.run("train", ["sh", "-c", script], 60, lambda _: None, command.environment())
         except command.StageError as error:
             failed.append(error)
 

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from pipeline import graph
 
 
@@ -40,3 +42,12 @@ def test_no_stage_runs_in_a_step_before_the_one_it_needs(toy):
     plan = graph.plan()
     assert plan.step["ingest"] == "prepare"
     assert plan.step["degrade"] == "train"  # by its own name it would be prepared, but it reads what was trained
+
+
+def test_a_gitignore_that_was_cut_off_is_named_before_dvc_writes_others_into_the_outputs(toy):
+    whole = (toy / ".gitignore").read_text()
+    (toy / ".gitignore").write_text(whole.removeprefix("/downloads\n"))
+    with pytest.raises(ValueError, match=r"^.gitignore: does not name downloads/first or its folder, which DVC"):
+        graph.plan()
+    (toy / ".gitignore").write_text(whole)
+    assert graph.plan().stages

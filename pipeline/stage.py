@@ -1,0 +1,45 @@
+"""One DVC stage brought up to date, in a process of its own: python -m pipeline.stage STAGE [--force]."""
+
+import logging
+import sys
+
+from dvc.exceptions import DvcException
+from dvc.logger import set_loggers_level
+from dvc.repo import Repo, lock_repo
+from dvc.stage.exceptions import StageCmdFailedError
+
+from pipeline import verify
+
+ATTEMPTS = 3  # damaged objects are used, or a damaged entry of the run cache; the stage is made again; it is up to date
+
+
+def main(stage: str, force: bool) -> int:
+    """`dvc repro --single-item STAGE`, after which what DVC's cache gave back is hashed; is that damaged, DVC gets another attempt."""
+    for _ in range(ATTEMPTS):
+        failed = _reproduce(stage, force)
+        with Repo(_wait_for_lock=True) as repo, lock_repo(repo):
+            outs = [out for each in repo.stage.collect(stage) for out in each.outs]
+            damaged = verify.outputs(repo, outs, verify.known(repo))
+            damaged += verify.runs(repo) if failed else []
+        for line in damaged:
+            print(line, flush=True)
+        if not damaged:
+            return int(failed)
+    print(f"error: {stage}: what DVC writes is damaged at once, again and again; is the disk failing?", file=sys.stderr)
+    return 1
+
+
+def _reproduce(stage: str, force: bool) -> bool:
+    """Did it fail? A command that fails says why by itself."""
+    with Repo(_wait_for_lock=True) as repo, set_loggers_level(logging.CRITICAL):
+        try:
+            repo.reproduce(stage, single_item=True, force=force)
+        except DvcException as error:
+            if not isinstance(error.__cause__, StageCmdFailedError):
+                print(f"error: {error.__cause__ or error}", file=sys.stderr)
+            return True
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], force="--force" in sys.argv))
