@@ -13,7 +13,7 @@ endif
 # What would make Python run, pip install into, or git look at, another place.
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PIP_TARGET PIP_PREFIX PIP_ROOT PIP_USER $(shell git rev-parse --local-env-vars 2>/dev/null)
 
-.PHONY: run repro test test-all lint ui profile help
+.PHONY: run repro verify test test-all lint ui profile help
 .DEFAULT_GOAL := help
 
 help:     ## this list
@@ -25,6 +25,9 @@ run: $(READY)  ## the whole pipeline: download, prepare, label, train, evaluate,
 repro: $(READY)  ## the same by DVC alone, without Prefect
 	@$(BIN)/python -m pipeline --plan
 	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
+
+verify: $(READY)  ## hashes all that DVC's cache and the work tree hold of the project, and puts aside what is damaged
+	@$(BIN)/python -m pipeline --verify
 
 test: lint  ## ruff, mypy, import-linter and all tests
 	@OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist loadfile

@@ -81,7 +81,7 @@ def test_a_signal_ends_what_runs_and_then_the_flow_and_nothing_begins_any_more(t
     assert failed
     assert _gone(int(child.read_text()))
     with pytest.raises(command.StageError, match="not begun"):
-        command.run(["true"], 60, lambda _: None, command.environment())
+        command.run("train", ["true"], 60, lambda _: None, command.environment())
 
 
 def test_what_nohup_ignores_stays_ignored():

@@ -244,5 +244,5 @@ def test_a_damaged_image_out_of_the_cache_is_never_taken_for_the_persons_own(mad
     assert image.read_bytes() == b"pixelt"
     (told,) = verify.project()
     assert told.startswith("inbox/images/hand.png: damaged in DVC's cache")
-    with pytest.raises(FileNotFoundError, match=r"first 'hand.png', are not there; `dvc pull"):
+    with pytest.raises(FileNotFoundError, match=r"first .hand.png., are not there; DVC.s cache does not hold them"):
         versions.keep_inbox()
