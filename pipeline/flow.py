@@ -84,15 +84,15 @@ def run(params: Params, plan: graph.Plan) -> None:
             create_markdown_artifact(key="ranking", markdown=RANKING.read_text(encoding="utf-8"), description="test scores of every method")
 
     for name in ("prefect.task_runs", "prefect.flow_runs"):
-        logging.getLogger(name).addFilter(_no_traceback)
+        logging.getLogger(name).addFilter(_worth_telling)
     close_crashed()
     with tags(store.project()):
         flow(name="xraydenoise")(parent)()
 
 
-def _no_traceback(record: logging.LogRecord) -> bool:
-    """Of a failed stage Prefect logs a traceback a task and a flow; what the stage printed and the state's line say it all."""
-    return not (record.exc_info and isinstance(record.exc_info[1], command.StageError))
+def _worth_telling(record: logging.LogRecord) -> bool:
+    """Neither Prefect's traceback for each task and flow of a failed stage, which the state's line names, nor the server's pages."""
+    return not (record.exc_info and isinstance(record.exc_info[1], command.StageError)) and not record.getMessage().startswith("View at ")
 
 
 @contextlib.contextmanager

@@ -156,3 +156,14 @@ def test_the_command_line_stops_in_one_line_before_a_stage_and_denoises_all_the_
     )
     assert "gone.png" in denoise.stderr
     assert "make run" not in denoise.stderr
+
+
+@pytest.mark.parametrize(("name", "refused"), [("trial %41", True), ("100 %", False), ("a#b ?c é", False)])
+def test_a_folder_whose_name_mlflow_reads_as_another_is_refused(name, refused, tmp_path, monkeypatch):
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    if refused:
+        with pytest.raises(ValueError, match=r"MLflow takes %41 in the name of a folder for another character.*rename the folder"):
+            environment.govern(project=True)
+    else:
+        environment.govern(project=True)

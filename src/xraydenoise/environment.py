@@ -43,6 +43,7 @@ def govern(project: bool) -> None:
     _keep_loopback_direct()
     if project:
         _refuse_other_code()
+        _refuse_folder()
     if project and registry not in (None, "", os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE):  # an address may hold a password
         raise ValueError(
             "MLFLOW_REGISTRY_URI names another place than the store of the runs, and this project registers models beside their runs; "
@@ -64,4 +65,12 @@ def _refuse_other_code() -> None:
         raise ValueError(
             f"{Path.cwd()}: the code of {runs} would run here, not that of {SOURCE}; `make run` sets up this folder's own .venv, and "
             "PYTHONPATH is not to name another folder"
+        )
+
+
+def _refuse_folder() -> None:
+    if written := re.search("%[0-9A-Fa-f]{2}", str(Path.cwd())):
+        raise ValueError(
+            f"{Path.cwd()}: MLflow takes {written[0]} in the name of a folder for another character, and would load no model here; "
+            "rename the folder"
         )

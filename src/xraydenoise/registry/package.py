@@ -41,7 +41,7 @@ def log(store: Store, method: Method, tags: dict[str, str]) -> tuple[str, str]:
         mlflow.pyfunc.save_model(
             Path(folder, "model"),
             python_model=str(Path(__file__).with_name("pyfunc.py")),
-            artifacts={"trained": str(method.folder.absolute())},
+            artifacts={"trained": method.folder.absolute().as_uri()},
             code_paths=[str(_code(Path(folder)))],
             signature=ModelSignature(inputs=anything, outputs=anything),
             input_example=np.full((1, 8, 8), 0.5, np.float32),
