@@ -133,6 +133,8 @@ def test_a_database_that_a_full_disk_stops_is_one_too(small: Path, monkeypatch: 
         connection.execute("INSERT INTO a VALUES (?)", (LARGE.tobytes(),)).connection.commit()
     connection.close()
     assert str(disk.explained(error.value)).startswith(f"{small}: cannot be written: No space left on device")
+    with pytest.raises(disk.DiskError, match=r"^a\.db: cannot be written: No space left on device"), disk.naming(Path("a.db")):
+        raise RuntimeError("MLflow failed") from error.value
     monkeypatch.chdir("/")
 
 

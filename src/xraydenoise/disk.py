@@ -62,19 +62,24 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, DiskError) or (number := _number(error)) is None:
+        found = explained(error, path)
+        if found is None or found is error:
             raise
-        raise DiskError(number, path) from error
+        raise found from error
 
 
-def explained(error: BaseException) -> DiskError | None:
-    """What a disk that takes no more has to do with `error` or with what caused it; None: nothing."""
+def explained(error: BaseException, path: Path | None = None) -> DiskError | None:
+    """The disk that takes no more behind `error` or what caused it, None where that is no disk.
+
+    `path` is what was to be written, where the error does not name another file.
+    """
     while True:
         if isinstance(error, DiskError):
             return error
         if (number := _number(error)) is not None:
             named = (error.filename2 or error.filename) if isinstance(error, OSError) else None
-            return DiskError(number, Path(os.fsdecode(named)) if isinstance(named, str | bytes) else Path.cwd())
+            place = Path(os.fsdecode(named)) if isinstance(named, str | bytes) else path or Path.cwd()
+            return DiskError(number, path if path and place.parent == path.parent else place)  # beside it stands its unfinished name
         cause = error.__cause__ or error.__context__
         if cause is None:
             return None

@@ -61,7 +61,7 @@ def opened(experiment: str) -> Iterator[Store]:
     store where MLflow fails, and where a server does not answer, within seconds.
     """
     location = None if elsewhere() else _location(Path.cwd())
-    with _connected(locked(LOCK)) as (client, shown):
+    with disk.naming(FOLDER), _connected(locked(LOCK)) as (client, shown):
         yield Store(client, _experiment(client, experiment, location), shown, project())
 
 
