@@ -83,6 +83,17 @@ def test_a_model_that_such_a_server_is_asked_for_is_one_line_too(kind, bad_serve
         fetch.fetch("models:/xraydenoise@champion")
 
 
+def test_an_answer_on_which_mlflow_itself_stumbles_is_one_line(bad_server, chosen):
+    from mlflow.artifacts import list_artifacts
+
+    address = bad_server("sends odd JSON").address
+    begins = chosen(address)
+    with refused(begins, "cannot read an answer of it (TypeError: "), store.reading():
+        list_artifacts(f"{address}/api/2.0/mlflow-artifacts/artifacts/x")
+    with pytest.raises(ValueError, match="ours"), store.reading():
+        raise ValueError("ours")
+
+
 def test_a_certificate_that_nobody_signed_and_a_server_without_one_are_one_line(fresh, bad_server, chosen, tmp_path):
     with certified(tmp_path) as port:
         begins = chosen(f"https://127.0.0.1:{port}")

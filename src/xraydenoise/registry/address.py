@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 CONNECT, ANSWER = 5, 20  # seconds that a server has for it, and for all of it; one worker with many clients takes its time
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}  # by the scheme of a database's URI
-ASKED = {"postgresql": b"\0\0\0\x08\x04\xd2\x16\x2f", "mysql": b""}  # what a server answers: whether it has TLS; its greeting comes unasked
+ASKED = {"postgresql": b"\0\0\0\x08\x04\xd2\x16\x2f", "mysql": b""}  # what makes a server speak: the first asks for TLS, MySQL greets
 WAY_OUT = "; start that server, or unset MLFLOW_TRACKING_URI to use mlruns/"
 HIDDEN = "***"
 LONGEST = 400  # characters of a message; MLflow repeats whole answers in its own
@@ -37,7 +37,8 @@ def public(uri: str) -> str:
 
 def line(error: Exception, uri: str) -> str:
     """What an error of MLflow's, or of the call below it, says of its store at `uri`: one line of text that people may see."""
-    text = scrub(" ".join(str(error).split()), uri).rstrip(".") or type(error).__name__
+    first, *_ = str(error).strip().splitlines() or [type(error).__name__]
+    text = scrub(first, uri).rstrip(".")
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 

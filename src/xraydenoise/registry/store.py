@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sqlite3
+import traceback
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -98,10 +99,21 @@ def _connected(lock: contextlib.AbstractContextManager[None]) -> Iterator[tuple[
                 yield mlflow.MlflowClient(), shown
         except (MlflowException, ParseError, RequestException) as error:  # the latter two where its server answers nonsense
             raise RuntimeError(f"MLflow at {shown}: {address.line(error, uri)}{address.WAY_OUT if server else ''}") from error
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            if not (server and _within_mlflow(error)):
+                raise
+            told = f"MLflow's client cannot read an answer of it ({type(error).__name__}: {address.line(error, uri)})"
+            raise RuntimeError(f"MLflow at {shown}: {told}{address.WAY_OUT}") from error
         finally:
             mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # this takes the variable out of the environment too
             if chosen is not None:
                 os.environ["MLFLOW_TRACKING_URI"] = chosen
+
+
+def _within_mlflow(error: Exception) -> bool:
+    """Whether MLflow's own code raised it: that takes a server at its word."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).startswith("mlflow.")
 
 
 def elsewhere() -> str | None:
