@@ -4,6 +4,7 @@ import argparse
 import fcntl
 import os
 import signal
+import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -75,6 +76,12 @@ def _run(begun: float, only_plan: bool) -> int:
         versions.keep_inbox()
         store = _missing(checked)
         plan = graph.plan(forced=("register",) if store and not only_plan else ())
+    except sqlite3.DatabaseError as error:
+        if not (renewed := crash.renew_tables()):
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        print("\n".join(renewed), flush=True)
+        return _run(begun, only_plan)
     except Exception as error:
         print("\n".join(f"error: {line}" for line in str(error).splitlines()), file=sys.stderr)
         return 1
