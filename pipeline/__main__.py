@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import fcntl
+import sqlite3
 import sys
 import time
 
@@ -91,7 +92,11 @@ def _run(begun: float, only_plan: bool) -> int:
         if plan.stages and not only_plan:
             disk.spare(server.HOME, ROOM, "the databases and logs of Prefect and MLflow, beside what the stages write,")
     except Exception as error:
-        print("\n".join(f"error: {line}" for line in str(disk.explained(error) or error).splitlines()), file=sys.stderr)
+        full = disk.explained(error)
+        if not full and isinstance(error, sqlite3.DatabaseError) and (renewed := crash.renew_tables()):
+            print("\n".join(renewed), flush=True)
+            return _run(begun, only_plan)
+        print("\n".join(f"error: {line}" for line in str(full or error).splitlines()), file=sys.stderr)
         return 1
     if store:
         way = "`make run` or `dvc repro --single-item --force register` puts it there" if only_plan else "registering it again"

@@ -1,9 +1,15 @@
 """What a killed run left behind, put right before the next one."""
 
+import contextlib
 import json
+import shutil
+import sqlite3
 from pathlib import Path
 
 import psutil
+from dvc.dirs import site_cache_dir
+
+from pipeline import verify
 
 HELD = Path(".dvc/tmp/rwlock")  # which process reads or writes which output, as DVC keeps it
 
@@ -20,6 +26,23 @@ def release_outputs() -> None:
     holders = [holder for holders in held.get("read", {}).values() for holder in holders] + list(held.get("write", {}).values())
     if holders and not any(_alive(holder["pid"]) for holder in holders):
         HELD.unlink()
+
+
+def renew_tables() -> list[str]:
+    """Remove the tables of hashes that SQLite cannot read, DVC's and the flow's own: both are filled again; a line for each."""
+    told = []
+    for table in [*Path(site_cache_dir(), "repo").rglob("*.db"), *verify.TABLE.rglob("*.db")]:
+        try:
+            with contextlib.closing(sqlite3.connect(table)) as database:
+                whole = database.execute("PRAGMA quick_check").fetchone() == ("ok",)
+        except sqlite3.OperationalError:  # another process holds it, or another user owns it
+            continue
+        except sqlite3.DatabaseError:
+            whole = False
+        if not whole:
+            shutil.rmtree(table.parent)
+            told.append(f"{table}: damaged table of hashes, removed; files are hashed again")
+    return told
 
 
 def _alive(number: int) -> bool:

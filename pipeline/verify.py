@@ -130,13 +130,16 @@ def _damage(repo: dvc.repo.Repo, out: Output, obj: Any) -> Iterator[str]:
 
 
 def _there(repo: dvc.repo.Repo, out: Output, known: StateBase) -> Any:
-    """The output in the work tree, hashed; None where nothing is."""
-    cache = copy.copy(_cache(repo, out))
+    """The output in the work tree, hashed; None where nothing is. Links to objects that are gone are removed: DVC stops at them."""
+    cache, root = copy.copy(_cache(repo, out)), Path(out.fs_path)
     cache.state = known
     try:
         return build(cache, out.fs_path, out.fs, out.hash_name, dry_run=True, ignore=out.dvcignore)[2]
-    except FileNotFoundError:  # also where one of DVC's links leads nowhere
-        return None
+    except FileNotFoundError:
+        links = [path for path in (root, *root.rglob("*")) if path.is_symlink() and not path.exists()]
+    for link in links:
+        link.unlink()
+    return _there(repo, out, known) if links else None
 
 
 def _files(obj: Any) -> dict[tuple[str, ...], str]:

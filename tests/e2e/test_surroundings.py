@@ -63,12 +63,12 @@ def test_no_environment_dotenv_profile_or_proxy_leads_the_flow_to_another_prefec
 
 
 def test_a_renamed_project_loads_its_model_as_the_last_line_says(project):
-    moved = project.root.with_name("renamed")
+    moved = project.root.with_name("trial #1 ?é")
     project.root.rename(moved)
     project = type(project)(moved)
     assert "Nothing has changed" in project.run("python", "-m", "pipeline")
     alias = json.loads((moved / "mlruns/registered.json").read_text())["alias"]
-    assert f"file://{moved}/mlruns/artifacts/" in project.run("python", "-c", LOAD.format(alias=alias))
+    assert f"{moved.as_uri()}/mlruns/artifacts/" in project.run("python", "-c", LOAD.format(alias=alias))
 
 
 def test_a_copy_that_would_run_the_code_of_its_original_stops_with_one_line(project, reproduced):

@@ -1,13 +1,15 @@
 import json
 import os
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
 
+import dvc.repo
 import psutil
 import pytest
 
-from pipeline import crash
+from pipeline import crash, graph, verify
 
 
 @pytest.fixture
@@ -57,3 +59,23 @@ def test_a_file_that_was_cut_off_while_it_was_written_holds_nothing(held, left):
 def test_a_project_in_which_nothing_ran_has_nothing_to_free(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     crash.release_outputs()
+
+
+@pytest.mark.parametrize("damage", [lambda _: b"not a database", lambda whole: whole[:5000], lambda whole: whole[:4096] + b"\7" * 8192])
+def test_damaged_tables_of_hashes_are_removed_and_filled_again(toy, tmp_path, monkeypatch, damage):
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))  # where DVC has its table
+    with dvc.repo.Repo() as repo:
+        repo.reproduce()
+        tables = Path(repo.site_cache_dir) / "hashes/local/cache.db", verify.TABLE / "hashes/local/cache.db"
+    assert verify.project() == []
+    assert crash.renew_tables() == []
+    for table in tables:
+        table.write_bytes(damage(table.read_bytes()))
+        for rest in table.parent.glob("cache.db-*"):
+            rest.unlink()
+    with pytest.raises(sqlite3.DatabaseError):
+        verify.project()
+    assert [line.split(":")[0] for line in crash.renew_tables()] == [str(table) for table in tables]
+    assert verify.project() == []
+    assert graph.plan().stages == ()
+    assert crash.renew_tables() == []
