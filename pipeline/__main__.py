@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import fcntl
 import sqlite3
 import sys
 import time
@@ -40,21 +39,12 @@ def main() -> int:
     parser.add_argument("--verify", action="store_true", help="hash all that DVC's cache and the work tree hold of the project, and stop")
     chosen = parser.parse_args()
     begun = time.monotonic()
-    if chosen.plan:
-        return _run(begun, only_plan=True)
     try:
-        server.HOME.mkdir(exist_ok=True)
-        held = (server.HOME / "flow.lock").open("w")
+        with profiles.alone():
+            return _verify() if chosen.verify else _run(begun, only_plan=chosen.plan)
     except OSError as error:
-        print(f"error: {disk.explained(error) or error}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 1
-    with held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("error: another `python -m pipeline` runs in this project; wait for it, or end it", file=sys.stderr)
-            return 1
-        return _verify() if chosen.verify else _run(begun, only_plan=False)
 
 
 def _verify() -> int:

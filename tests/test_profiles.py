@@ -91,6 +91,19 @@ def test_what_people_type_before_a_run_works_or_says_in_one_line_what_is_missing
         assert re.match(r"error: .*(not there yet; `make run` writes it|nothing to roll back)$", line)
 
 
+def test_while_a_flow_runs_nothing_is_planned_and_no_profile_is_changed():
+    profiles.switch("sample")
+    with profiles.alone():
+        with pytest.raises(BlockingIOError, match="another `python -m pipeline` runs in this project"):
+            profiles.switch("full")
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "pipeline", "--plan"]
+        planned = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert planned.returncode == 1
+    assert planned.stderr == "error: another `python -m pipeline` runs in this project; wait for it, or end it\n"
+    assert Path("params.yaml").read_bytes() == Path("profiles/sample.yaml").read_bytes()
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_dvc_the_flow_and_the_stages_see_the_same_graph_of_the_profile(name, tmp_path):
     for file in ("dvc.yaml", "data.dvc", ".dvcignore", ".gitignore"):
