@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 NAME ?= sample
 
-.PHONY: run repro test test-all lint ui profile help
+.PHONY: run repro verify test test-all lint ui profile help
 .DEFAULT_GOAL := help
 
 help:     ## this list
@@ -16,6 +16,9 @@ run: $(READY)  ## the whole pipeline: download, prepare, label, train, evaluate,
 repro: $(READY)  ## the same by DVC alone, without Prefect
 	@$(BIN)/python -m pipeline --plan
 	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
+
+verify: $(READY)  ## hashes all that DVC's cache and the work tree hold, puts aside what is damaged
+	@$(BIN)/python -m pipeline --verify
 
 test: lint  ## ruff, mypy, import-linter and all tests
 	@OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
