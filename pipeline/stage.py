@@ -17,9 +17,9 @@ def main(stage: str, force: bool) -> int:
     """`dvc repro --single-item STAGE`, after which what DVC's cache gave back is hashed; is that damaged, DVC gets another attempt."""
     for _ in range(ATTEMPTS):
         failed = _reproduce(stage, force)
-        with Repo(_wait_for_lock=True) as repo, lock_repo(repo):
+        with Repo(_wait_for_lock=True) as repo, lock_repo(repo), verify.known(repo) as table:
             outs = [out for each in repo.stage.collect(stage) for out in each.outs]
-            damaged = verify.outputs(repo, outs, verify.known(repo))
+            damaged = verify.outputs(repo, outs, table)
             damaged += verify.runs(repo) if failed else []
         for line in damaged:
             print(line, flush=True)

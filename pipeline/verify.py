@@ -4,6 +4,7 @@ DVC itself trusts an object that is read-only, and a file whose time and size ar
 State.get). An object that is put aside is missing for DVC, which then makes it again.
 """
 
+import contextlib
 import copy
 import os
 import re
@@ -40,8 +41,8 @@ class Known(State):
             super().save_many([(path, hashed, _by_change(path, info)) for path, hashed, info in items], fs)
 
 
-def known(repo: dvc.repo.Repo) -> Known:
-    return Known(repo.root_dir, str(TABLE))
+def known(repo: dvc.repo.Repo) -> contextlib.closing[Known]:
+    return contextlib.closing(Known(repo.root_dir, str(TABLE)))
 
 
 def _by_change(path: str, info: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +52,10 @@ def _by_change(path: str, info: dict[str, Any]) -> dict[str, Any]:
 def project(whole: bool = False) -> list[str]:
     """A line for each damage of the project's outputs, or of the `whole` cache too. Raises dvc.lock.LockError while DVC is at work."""
     with dvc.repo.Repo() as repo, dvc.repo.lock_repo(repo):
-        return everything(repo) if whole else outputs(repo, repo.index.outs, known(repo))
+        if whole:
+            return everything(repo)
+        with known(repo) as table:
+            return outputs(repo, repo.index.outs, table)
 
 
 def outputs(repo: dvc.repo.Repo, outs: Iterable[Output], known: StateBase) -> list[str]:

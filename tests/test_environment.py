@@ -167,3 +167,13 @@ def test_a_folder_whose_name_mlflow_reads_as_another_is_refused(name, refused, t
             environment.govern(project=True)
     else:
         environment.govern(project=True)
+
+
+def test_a_program_started_with_closed_streams_writes_no_message_into_its_files(tmp_path):
+    script = (
+        "import os; from xraydenoise import environment; environment.govern(project=False)\n"
+        "file = open('data', 'w'); print('a message'); os.write(2, b'another'); file.write('data'); file.close()"
+    )
+    closed = 'exec "$0" -c "$1" <&- >&- 2>&-'
+    subprocess.run(["sh", "-c", closed, sys.executable, script], cwd=tmp_path, check=True)
+    assert (tmp_path / "data").read_text() == "data"

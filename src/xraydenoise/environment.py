@@ -5,6 +5,7 @@ Both command lines begin here: what they start inherits the environment that is 
 
 import os
 import re
+import sys
 from pathlib import Path
 
 SOURCE = Path("src/xraydenoise")  # of the project in the current folder
@@ -36,6 +37,7 @@ def govern(project: bool) -> None:
     `project`: the command works on the project of the current folder. It is refused, by a ValueError of one line with the way out, where
     another folder's code would run there or models would be registered elsewhere.
     """
+    _open_closed_streams()
     registry = os.environ.pop("MLFLOW_REGISTRY_URI", None)
     for name in list(os.environ):
         if (GOVERNED.match(name) and not KEPT.fullmatch(name)) or DROPPED.fullmatch(name):
@@ -49,6 +51,14 @@ def govern(project: bool) -> None:
             "MLFLOW_REGISTRY_URI names another place than the store of the runs, and this project registers models beside their runs; "
             "unset it, or set MLFLOW_TRACKING_URI to the same"
         )
+
+
+def _open_closed_streams() -> None:
+    """Give a program that was started with a closed stream an empty one: else a file of ours gets its number, and messages written into it."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, open(number, "w" if number else "r"))  # noqa: SIM115
 
 
 def _keep_loopback_direct() -> None:

@@ -181,14 +181,14 @@ def test_a_damaged_output_of_an_earlier_run_is_not_taken_out_of_the_cache_again(
 @pytest.mark.parametrize(
     "damage", [lambda text: text[:-40], lambda text: text.replace(b"path: ingested", b"path: ingestee"), lambda _: b"\xff"]
 )
-def test_a_damaged_entry_of_the_run_cache_does_not_stop_its_stage(made, damage, capfd):
+def test_a_damaged_entry_of_the_run_cache_does_not_stop_its_stage(made, damage):
     before = found()
     for entry in Path(".dvc/cache/runs").glob("*/*/*"):
         overwrite(entry, damage(entry.read_bytes()))
     Path("ingested").unlink()
     assert stage.main("ingest", force=False) == 0
     assert found() == before
-    assert verify.project(whole=True) or "run cache" in capfd.readouterr().out
+    verify.project(whole=True)  # the entries that no stage asked for
     assert verify.project(whole=True) == []
 
 
