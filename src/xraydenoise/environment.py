@@ -58,7 +58,7 @@ def _open_closed_streams() -> None:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             os.dup2(os.open(os.devnull, os.O_RDWR), number)
-            setattr(sys, name, open(number, "w" if number else "r"))  # noqa: SIM115
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
 
 
 def _keep_loopback_direct() -> None:
