@@ -54,7 +54,7 @@ def govern(project: bool) -> None:
 
 
 def _open_closed_streams() -> None:
-    """Give a program that was started with a closed stream an empty one: else a file of ours gets its number, and messages written into it."""
+    """Give a program that was started with closed streams empty ones: else a file gets their number, and messages are written into it."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             os.dup2(os.open(os.devnull, os.O_RDWR), number)
