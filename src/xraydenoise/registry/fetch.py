@@ -55,6 +55,7 @@ def fetch(uri: str) -> Path:
     name, alias, version = named.groups()
     with store.reading() as (client, shown):
         model = _model(client, uri, name, shown)
+        store.named(name, model.name)
         if alias is not None:
             if alias not in model.aliases:
                 raise ValueError(f"{uri}: {name} in {shown} has no alias {alias}; found {_listed(model.aliases)}")

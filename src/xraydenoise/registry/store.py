@@ -116,6 +116,14 @@ def _within_mlflow(error: Exception) -> bool:
     return str(frame.f_globals.get("__name__")).startswith("mlflow.")
 
 
+def named(asked: str, answered: str) -> None:
+    """Raise MlflowException where a server was asked for one thing and answered another: MLflow's client takes any JSON for an answer."""
+    from mlflow.exceptions import MlflowException
+
+    if answered != asked:
+        raise MlflowException(f"was asked for {asked!r} and answered {answered!r}; is it MLflow that answers there?")
+
+
 def elsewhere() -> str | None:
     """The address that MLFLOW_TRACKING_URI names, password and all; None where it names mlruns/, or nothing."""
     chosen = os.environ.get("MLFLOW_TRACKING_URI")
@@ -211,13 +219,10 @@ def _location(root: Path) -> str:
 
 
 def _experiment(client: "MlflowClient", name: str, location: str | None) -> str:
-    from mlflow.exceptions import MlflowException
-
     found = client.get_experiment_by_name(name)
     if found is None:
         return str(client.create_experiment(name, artifact_location=location, tags=TRAINS))
-    if found.name != name:  # MLflow's client takes any JSON for an answer
-        raise MlflowException(f"was asked for the experiment {name!r} and answered {found.name!r}; is it MLflow that answers there?")
+    named(name, found.name)
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)
