@@ -46,15 +46,15 @@ def keep(kept: Path) -> None:
 def mend(kept: Path) -> list[str]:
     """Put aside what is cut off, and its kept copy in its place; what was done, a line each.
 
-    Without a copy data.dvc is written anew, for its form is known, and dvc.lock begins anew, since DVC's run cache gives back what the
-    stages made. Raises ValueError for a file in the middle of a merge and for an inbox/images.dvc of which nothing was kept,
-    dvc.lock.LockError while another DVC is at work.
+    Without a copy data.dvc is written anew, for its form is known, and dvc.lock ends before what is cut off, for DVC's run cache gives
+    back what the other stages made. Raises ValueError for a file in the middle of a merge and for an inbox/images.dvc of which nothing
+    was kept, dvc.lock.LockError while another DVC is at work.
     """
-    if not _cut_off(kept):
+    if not any(map(_broken, SCHEMAS)):
         return []
     told = []
     with dvc.repo.Repo() as repo, repo.lock:  # else a file that is just being written would look cut off
-        for file in _cut_off(kept):
+        for file in filter(_broken, SCHEMAS):
             content = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
             if any(line.startswith(MERGE) for line in content.splitlines()):
                 raise ValueError(f"{file}: holds the marks of an unfinished merge; resolve it, or take a side: git checkout --ours {file}")
@@ -71,7 +71,9 @@ def mend(kept: Path) -> list[str]:
                 shutil.copyfile(copy, file)
             elif file == DATA:
                 file.write_text(NEW_DATA, encoding="utf-8")
-            way = "taken back to before" if copy.exists() else "begun anew"
+            elif file == LOCK:
+                _salvage(content)
+            way = "taken back to before" if copy.exists() else "begun anew" if file != LOCK else "ended before what is cut off"
             was = f"was cut off: put aside as {aside}, and" if content else "was missing or empty:"
             told.append(f"{file} {was} {way}; DVC's cache has what came since")
     return told
@@ -83,7 +85,7 @@ def order(kept: Path, plan: tuple[str, ...], completed: bool) -> None:
     That is the order of a plain `dvc repro`. The copies are used up by a flow that `completed`: after another one, the places of
     before it still count. With a file that is cut off all stays as it is, for the next flow to mend.
     """
-    if not kept.exists() or _cut_off(kept):
+    if not kept.exists() or any(map(_broken, SCHEMAS)):
         return
     if LOCK.exists():
         content = load_yaml(str(LOCK))
@@ -110,11 +112,6 @@ def _grew(kept: Path) -> bool:
     return now[: len(before)] == before
 
 
-def _cut_off(kept: Path) -> list[Path]:
-    """The files that are not whole. A dvc.lock that only lacks the end of its last line is worth more than none."""
-    return [file for file in SCHEMAS if _broken(file) and (file != LOCK or (kept / file.name).exists() or _unreadable(file))]
-
-
 def _broken(file: Path) -> bool:
     if not file.exists():
         return file == DATA
@@ -127,7 +124,24 @@ def _unreadable(file: Path) -> bool:
         content, _ = strictyaml.load(str(file), SCHEMAS[file])
     except DvcException:
         return True
-    return not content or (file != LOCK and not _whole(file, content))
+    return not content or not (_whole_lock(content) if file == LOCK else _whole(file, content))
+
+
+def _salvage(content: str) -> None:
+    """Write dvc.lock up to the last whole line, or else the last whole stage; remove it where DVC can read neither."""
+    last = max((stage.start() for stage in re.finditer(r"^  \S.*:$", content, re.MULTILINE)), default=0)
+    for end in (content.rfind("\n") + 1, last):
+        LOCK.write_text(content[:end], encoding="utf-8")
+        if not _broken(LOCK):
+            return
+    LOCK.unlink()
+
+
+def _whole_lock(content: dict[str, Any]) -> bool:
+    """Is the last stage, the one that may be cut off between two lines, complete in what DVC never writes again by itself?"""
+    last = [*(content.get("stages") or {None: {}}).values()][-1]
+    entries = [*(last.get("deps") or []), *(last.get("outs") or [])]
+    return all("size" in entry and ("nfiles" in entry or not entry["md5"].endswith(".dir")) for entry in entries if "md5" in entry)
 
 
 def _whole(file: Path, content: dict[str, Any]) -> bool:

@@ -98,6 +98,9 @@ def runs(repo: dvc.repo.Repo) -> list[str]:
             whole = False
         if not whole:
             found.append(f"{_near(entry)}: damaged entry of DVC's run cache, put aside as {_near(_moved(entry, root, entry.name))}")
+    for folder in [folder for folder in root.glob("??/*") if not any(folder.iterdir())]:  # at which DVC stops
+        folder.rmdir()
+        found.append(f"{_near(folder)}: empty folder of DVC's run cache, removed")
     return found
 
 

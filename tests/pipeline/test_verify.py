@@ -192,6 +192,16 @@ def test_a_damaged_entry_of_the_run_cache_does_not_stop_its_stage(made, damage):
     assert verify.project(whole=True) == []
 
 
+def test_a_folder_of_the_run_cache_that_lost_its_entry_does_not_stop_its_stage(made):
+    before = found()
+    for entry in Path(".dvc/cache/runs").glob("*/*/*"):
+        entry.unlink()  # as DVC does with an entry that it cannot read; it stops at the empty folder the next time
+    Path("dvc.lock").write_text("schema: '2.0'\n")
+    assert stage.main("ingest", force=False) == 0
+    assert found().keys() == before.keys()
+    assert verify.project(whole=True) == []
+
+
 @pytest.mark.parametrize("name", FILES.values(), ids=FILES)
 def test_verify_hashes_the_whole_cache_and_gives_back_what_the_work_tree_has(made, name):
     before, content = found(), Path(name).read_bytes()

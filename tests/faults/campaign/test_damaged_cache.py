@@ -1,5 +1,6 @@
 """Objects of DVC's cache, entries of its run cache and dvc.lock itself, damaged in the tiny project; then `make repro`."""
 
+import contextlib
 import random
 import runpy
 import shutil
@@ -53,8 +54,16 @@ def damage(file: Path, kind: str, chance: random.Random) -> None:
     file.chmod(mode)
 
 
-def make_repro(project) -> str:
-    return project.run("python", "-m", "pipeline", "--plan") + project.run("dvc", "repro", "--quiet")
+def printed(project, *commands: tuple[str, ...]) -> str:
+    """What the commands print; nothing where one fails."""
+    said = ""
+    with contextlib.suppress(AssertionError):
+        said = "".join(project.run(*command) for command in commands)
+    return said
+
+
+FLOW = ("python", "-m", "pipeline")
+MAKE_REPRO = ((*FLOW, "--plan"), ("dvc", "repro", "--quiet"))
 
 
 def test_what_comes_out_of_a_damaged_cache_is_what_was_put_in(project, tried):
@@ -70,7 +79,7 @@ def test_what_comes_out_of_a_damaged_cache_is_what_was_put_in(project, tried):
         damage(stored, kind, chance)
         for place in places[oid]:
             shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
-        said = make_repro(project)
+        said = printed(project, *MAKE_REPRO)
         well = outputs(project) == before and load_yaml(str(project.root / "dvc.lock")) == lock and oid in said
         tried(f"damaged object of DVC's cache: {kind}", well)
         assert well, (kind, oid, places[oid], said)
@@ -87,8 +96,7 @@ def test_a_damaged_entry_of_the_run_cache_gives_back_nothing_wrong(project, trie
             path = project.root / place["path"]
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         damage(entry, kind, chance)
-        project.run("python", "-m", "pipeline")
-        well = outputs(project) == before and load_yaml(str(project.root / "dvc.lock")) == lock
+        well = bool(printed(project, FLOW)) and outputs(project) == before and load_yaml(str(project.root / "dvc.lock")) == lock
         tried(f"damaged entry of DVC's run cache: {kind}", well)
         assert well, (kind, entry)
 
@@ -99,7 +107,6 @@ def test_wherever_dvc_lock_is_cut_off_it_ends_as_it_was(project, tried):
     lines = [place + 1 for place, letter in enumerate(lock) if letter == ord("\n")]
     for place in [*chance.sample(lines[:-1], 8), *chance.sample(range(1, len(lock)), 4)]:
         (project.root / "dvc.lock").write_bytes(lock[:place])
-        project.run("python", "-m", "pipeline")
-        well = outputs(project) == before and (project.root / "dvc.lock").read_bytes() == lock
+        well = bool(printed(project, FLOW)) and outputs(project) == before and (project.root / "dvc.lock").read_bytes() == lock
         tried("dvc.lock cut off, at a line's end or anywhere", well)
         assert well, place
