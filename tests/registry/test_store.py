@@ -102,6 +102,14 @@ def test_a_moved_project_knows_its_runs_and_a_copy_takes_none_of_its_original_fo
     assert store.project() == first
 
 
+def test_a_project_that_is_seen_under_two_paths_is_one(fresh, monkeypatch):
+    first = store.project()
+    other = fresh.root.with_name("mounted")
+    other.symlink_to(fresh.root)  # as a folder that is mounted twice: the same file in both places
+    (store.FOLDER / "project").write_text(f"{first}\n{other}")
+    assert store.project() == first
+
+
 def test_a_project_whose_id_was_written_without_its_folder_keeps_it(fresh):
     store.FOLDER.mkdir()
     (store.FOLDER / "project").write_text("1234")

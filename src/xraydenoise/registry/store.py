@@ -196,7 +196,8 @@ def project() -> str:
     path, here = FOLDER / "project", str(Path.cwd())
     known, _, folder = path.read_text(encoding="utf-8").partition("\n") if path.exists() else ("", "", "")
     original = Path(folder, path)
-    copied = folder not in ("", here) and original.exists() and original.read_text(encoding="utf-8").partition("\n")[0] == known
+    another = folder not in ("", here) and original.exists() and not original.samefile(path)  # one folder may have two paths (a mount)
+    copied = another and original.read_text(encoding="utf-8").partition("\n")[0] == known
     if not known or copied:
         known = uuid.uuid4().hex
     if folder != here or copied:
