@@ -83,7 +83,7 @@ def _run(begun: float, only_plan: bool) -> int:
         for damaged in verify.project():
             print(damaged, flush=True)
         versions.keep_inbox()
-        registry.come_home()
+        registry.mend_paths()
         store = _missing(checked)
         plan = graph.plan(forced=("register",) if store and not only_plan else ())
         if "label" in plan.stages and not only_plan:

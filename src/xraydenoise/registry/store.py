@@ -149,17 +149,17 @@ def prepare() -> None:
     """Create the database where there is none, and mend its paths where the project was moved. The caller holds the lock."""
     if not DATABASE.exists() or DATABASE.stat().st_size == 0:  # sqlite3 makes an empty file when it is asked to look into none
         _create()
-    _come_home()
+    _mend_paths()
 
 
-def come_home() -> None:
+def mend_paths() -> None:
     """Mend the paths of a project that was moved or copied, in milliseconds: MLflow is not imported for that."""
     if DATABASE.exists():
         with locked(LOCK), contextlib.suppress(sqlite3.DatabaseError):  # not one of MLflow's yet
-            _come_home()
+            _mend_paths()
 
 
-def _come_home() -> None:
+def _mend_paths() -> None:
     with contextlib.closing(sqlite3.connect(DATABASE)) as connection, connection:
         relocate(connection, _location(Path.cwd()))
 
