@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from xraydenoise import environment
+from xraydenoise.registry import store
 
 ELSEWHERE = (  # one of each kind that was seen to lead a run elsewhere, or that its tool's sources name
     "PREFECT_API_URL",
@@ -75,6 +76,7 @@ def test_what_leads_elsewhere_is_dropped_and_what_people_rightly_set_stays(envir
 
 
 def test_every_variable_of_prefect_and_every_store_and_run_of_mlflow_is_governed(environ):
+    store.silence()  # MLflow reads how loud it is when it is imported, and tests that come later hear it
     from mlflow import environment_variables
     from prefect.settings import Settings
 
