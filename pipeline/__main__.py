@@ -52,12 +52,21 @@ def _verify() -> int:
     try:
         found = [*lock.mend(BEFORE), *verify.project(whole=True)]
     except Exception as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return _verify() if _renewed(error) else 1
     for line in found:
         print(line)
     print("All is as DVC recorded it." if not found else "`make run` makes again what is neither in the work tree nor in a remote.")
     return int(bool(found))
+
+
+def _renewed(error: Exception) -> bool:
+    """Whether damaged tables of hashes are behind `error` and were removed, so that it is worth to begin again; else it is printed."""
+    full = disk.explained(error)
+    if not full and isinstance(error, sqlite3.DatabaseError) and (renewed := crash.renew_tables()):
+        print("\n".join(renewed), flush=True)
+        return True
+    print("\n".join(f"error: {line}" for line in str(full or error).splitlines()), file=sys.stderr)
+    return False
 
 
 def _run(begun: float, only_plan: bool) -> int:
@@ -74,7 +83,7 @@ def _run(begun: float, only_plan: bool) -> int:
         for damaged in verify.project():
             print(damaged, flush=True)
         versions.keep_inbox()
-        registry.come_home()
+        registry.mend_paths()
         store = _missing(checked)
         plan = graph.plan(forced=("register",) if store and not only_plan else ())
         if "label" in plan.stages and not only_plan:
@@ -82,12 +91,7 @@ def _run(begun: float, only_plan: bool) -> int:
         if plan.stages and not only_plan:
             disk.spare(server.HOME, ROOM, "the databases and logs of Prefect and MLflow, beside what the stages write,")
     except Exception as error:
-        full = disk.explained(error)
-        if not full and isinstance(error, sqlite3.DatabaseError) and (renewed := crash.renew_tables()):
-            print("\n".join(renewed), flush=True)
-            return _run(begun, only_plan)
-        print("\n".join(f"error: {line}" for line in str(full or error).splitlines()), file=sys.stderr)
-        return 1
+        return _run(begun, only_plan) if _renewed(error) else 1
     if store:
         way = "`make run` or `dvc repro --single-item --force register` puts it there" if only_plan else "registering it again"
         print(f"MLflow at {store} does not have the registered model, of which DVC knows nothing; {way}", flush=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -29,13 +30,18 @@ def release_outputs() -> None:
 
 
 def renew_tables() -> list[str]:
-    """Remove the tables of hashes that SQLite cannot read, DVC's and the flow's own: both are filled again; a line for each."""
+    """Remove the tables of hashes that SQLite cannot read, DVC's and the flow's own: both are filled again; a line for each.
+
+    DVC has the tables of all projects, and users, of this machine in one place; other users' are left alone.
+    """
     told = []
     for table in [*Path(site_cache_dir(), "repo").rglob("*.db"), *verify.TABLE.rglob("*.db")]:
+        if table.stat().st_uid != os.getuid():
+            continue
         try:
             with contextlib.closing(sqlite3.connect(table)) as database:
                 whole = database.execute("PRAGMA quick_check").fetchone() == ("ok",)
-        except sqlite3.OperationalError:  # another process holds it, or another user owns it
+        except sqlite3.OperationalError:  # another process holds it
             continue
         except sqlite3.DatabaseError:
             whole = False

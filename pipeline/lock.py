@@ -85,20 +85,32 @@ def order(kept: Path, plan: tuple[str, ...], completed: bool) -> None:
     That is the order of a plain `dvc repro`. The copies are used up by a flow that `completed`: after another one, the places of
     before it still count. With a file that is cut off all stays as it is, for the next flow to mend.
     """
-    if not kept.exists() or any(map(_broken, SCHEMAS)):
+    if not kept.exists():
         return
-    if LOCK.exists():
-        content = load_yaml(str(LOCK))
-        stages = content.get("stages", {})
-        before = _stages(kept / LOCK.name)
-        wanted = [*before, *(name for name in plan if name not in before)]
-        ordered = {name: stages[name] for name in wanted if name in stages}
-        ordered |= stages  # stages that dvc.yaml no longer has stay, at the end
-        if list(ordered) != list(stages):
-            with dvc.repo.Repo(_wait_for_lock=True) as repo, repo.lock:
-                dump_yaml(str(LOCK), content | {"stages": ordered})
+    if not _as_copied(kept):
+        if any(map(_broken, SCHEMAS)):
+            return
+        _reorder(kept, plan)
     if completed:
         shutil.rmtree(kept)
+
+
+def _reorder(kept: Path, plan: tuple[str, ...]) -> None:
+    content = load_yaml(str(LOCK)) if LOCK.exists() else {}
+    stages = content.get("stages", {})
+    before = _stages(kept / LOCK.name)
+    wanted = [*before, *(name for name in plan if name not in before)]
+    ordered = {name: stages[name] for name in wanted if name in stages}
+    ordered |= stages  # stages that dvc.yaml no longer has stay, at the end
+    if list(ordered) != list(stages):
+        with dvc.repo.Repo(_wait_for_lock=True) as repo, repo.lock:
+            dump_yaml(str(LOCK), content | {"stages": ordered})
+
+
+def _as_copied(kept: Path) -> bool:
+    """Has nothing written dvc.lock since it was copied? To compare the bytes is free, to read so long a file as YAML takes a second."""
+    copy = kept / LOCK.name
+    return LOCK.exists() and copy.exists() and LOCK.read_bytes() == copy.read_bytes()
 
 
 def _stages(file: Path) -> list[str]:
@@ -107,6 +119,8 @@ def _stages(file: Path) -> list[str]:
 
 def _grew(kept: Path) -> bool:
     """Does dvc.lock begin with the stages of its copy, in that order? Else it came from elsewhere: another branch, a person."""
+    if _as_copied(kept):
+        return True
     now = _stages(LOCK)
     before = [name for name in _stages(kept / LOCK.name) if name in now]
     return now[: len(before)] == before

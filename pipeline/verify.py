@@ -65,8 +65,13 @@ def outputs(repo: dvc.repo.Repo, outs: Iterable[Output], known: StateBase) -> li
     put aside together with the file that came of it, and a file that DVC falsely takes for the recorded one is marked as changed.
     What was put aside is fetched from the remote, where the project has one.
     """
-    found = [line for out in _recorded(outs) for line in _damage(repo, out, _there(repo, out, known))]
-    return found + _fetched(repo) if found else found
+    found: list[str] = []
+    damaged: list[str] = []
+    for out in _recorded(outs):
+        if lines := list(_damage(repo, out, _there(repo, out, known))):
+            found += lines
+            damaged.append(out.fs_path)
+    return found + _fetched(repo, damaged) if found else found
 
 
 def everything(repo: dvc.repo.Repo) -> list[str]:
@@ -137,13 +142,17 @@ def _damage(repo: dvc.repo.Repo, out: Output, obj: Any) -> Iterator[str]:
 
 
 def _there(repo: dvc.repo.Repo, out: Output, known: StateBase) -> Any:
-    """The output in the work tree, hashed; None where nothing is. Links to objects that are gone are removed: DVC stops at them."""
+    """The output in the work tree, hashed; None where nothing is, or a link of a person's own that leads nowhere.
+
+    Links to objects of the cache that are gone are removed: DVC stops at them.
+    """
     cache, root = copy.copy(_cache(repo, out)), Path(out.fs_path)
     cache.state = known
     try:
         return build(cache, out.fs_path, out.fs, out.hash_name, dry_run=True, ignore=out.dvcignore)[2]
     except FileNotFoundError:
-        links = [path for path in (root, *root.rglob("*")) if path.is_symlink() and not path.exists()]
+        broken = [path for path in (root, *root.rglob("*")) if path.is_symlink() and not path.exists()]
+        links = [path for path in broken if path.resolve().is_relative_to(Path(cache.path).resolve())]
     for link in links:
         link.unlink()
     return _there(repo, out, known) if links else None
@@ -189,12 +198,12 @@ def _give_back(cache: HashFileDB, out: Output, obj: Any) -> None:
         cache.add(str(obj.path), obj.fs, str(obj.oid))
 
 
-def _fetched(repo: dvc.repo.Repo) -> list[str]:
-    """Fetch what the cache lacks from the project's remote, if it has one; a line for what came or failed."""
+def _fetched(repo: dvc.repo.Repo, outputs: list[str] | None = None) -> list[str]:
+    """Fetch what the cache lacks of these `outputs`, or of all, from the project's remote, if it has one; a line for what came."""
     remote = repo.config["core"].get("remote")
     if not remote:
         return []
     try:
-        return [f"DVC's remote {remote}: {repo.fetch()} of the missing objects fetched"]
+        return [f"DVC's remote {remote}: {repo.fetch(targets=outputs)} of the missing objects fetched"]
     except DvcException as error:
         return [f"DVC's remote {remote}: {error}"]

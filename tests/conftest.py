@@ -42,6 +42,15 @@ def damage(request: pytest.FixtureRequest) -> Callable[[Path], None]:
     return damage
 
 
+@pytest.fixture(scope="session", autouse=True)
+def signals_of_a_terminal() -> None:
+    """What nohup or a shell's `&` ignores would be ignored by all that the tests start, and the pipeline respects that."""
+    if os.name == "posix" and threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture(autouse=True)
 def same_import_path() -> Iterator[None]:
     """MLflow puts the code that travels with a model in front of ours and leaves it there, and later tests' processes inherit it."""

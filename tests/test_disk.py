@@ -149,3 +149,15 @@ def test_a_command_that_meets_a_full_disk_says_one_line(tmp_path: Path) -> None:
     assert len(told) == 1
     assert "out/a.npy: cannot be written: No space left on device" in told[0]
     assert "Traceback" not in said.stderr
+
+
+def test_a_folder_that_is_a_link_is_on_the_disk_that_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/proc")
+    assert disk.mount(tmp_path / "link" / "not there") == Path("/proc")
+
+
+def test_denoising_needs_no_database() -> None:
+    code = (
+        "import sys; sys.modules['_sqlite3'] = None; import xraydenoise.__main__, xraydenoise.files; xraydenoise.disk.explained(OSError())"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from xraydenoise import environment
+from xraydenoise.registry import store
 
 ELSEWHERE = (  # one of each kind that was seen to lead a run elsewhere, or that its tool's sources name
     "PREFECT_API_URL",
@@ -75,6 +76,7 @@ def test_what_leads_elsewhere_is_dropped_and_what_people_rightly_set_stays(envir
 
 
 def test_every_variable_of_prefect_and_every_store_and_run_of_mlflow_is_governed(environ):
+    store.silence()  # MLflow reads how loud it is when it is imported, and tests that come later hear it
     from mlflow import environment_variables
     from prefect.settings import Settings
 
@@ -132,6 +134,21 @@ def test_a_registry_that_is_the_store_of_the_runs_is_none_of_its_own(environ, wh
     assert "MLFLOW_REGISTRY_URI" not in environ
 
 
+@pytest.mark.parametrize(
+    ("runs", "registry"),
+    [
+        ("http://host:5000", "http://host:5000/"),
+        ("http://host:5000/", "http://host:5000"),
+        ("", "sqlite:///{here}/mlruns/mlflow.db"),
+        ("sqlite:///{here}/mlruns/mlflow.db", "sqlite:///mlruns/mlflow.db"),
+    ],
+)
+def test_a_store_may_be_written_in_two_ways(environ, runs, registry, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    environ |= {"MLFLOW_TRACKING_URI": runs.format(here=tmp_path), "MLFLOW_REGISTRY_URI": registry.format(here=tmp_path)}
+    environment.govern(project=True)
+
+
 def test_another_folder_s_code_is_refused_for_a_project_and_not_for_denoise(environ, tmp_path):
     Path("src/xraydenoise").mkdir(parents=True)
     with pytest.raises(ValueError, match=f"^{tmp_path}: the code of .*xraydenoise would run here, not that of src/.*`make run` sets up"):
@@ -172,7 +189,8 @@ def test_a_folder_whose_name_mlflow_reads_as_another_is_refused(name, refused, t
 def test_a_program_started_with_closed_streams_writes_no_message_into_its_files(tmp_path):
     script = (
         "import os; from xraydenoise import environment; environment.govern(project=False)\n"
-        "file = open('data', 'w'); print('a message'); os.write(2, b'another'); file.write('data'); file.close()"
+        "file = open('data', 'w'); print('a message'); os.write(2, b'another'); file.write('data'); file.close()\n"
+        "import subprocess; subprocess.run(['sh', '-c', 'test -e /dev/fd/0 -a -e /dev/fd/1 -a -e /dev/fd/2'], check=True)"
     )
     closed = 'exec "$0" -c "$1" <&- >&- 2>&-'
     subprocess.run(["sh", "-c", closed, sys.executable, script], cwd=tmp_path, check=True)

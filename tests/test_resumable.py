@@ -43,9 +43,7 @@ def test_what_is_damaged_is_deleted_in_a_line(damage: Callable[[Path], None], tm
     put(path, b"half-done work" * 9)
     damage(path)
     assert not resumable.sound(path)
-    assert capsys.readouterr().out == (
-        f"{path}: is damaged (cut off, or changed since it was written) and is deleted; what it held is made again\n"
-    )
+    assert capsys.readouterr().out == (f"{path}: is not as it was written and is deleted; what it held is made again\n")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,7 +5,6 @@ import errno
 import os
 import re
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,7 +96,7 @@ def spare(path: Path, size: int, what: str) -> None:
 
 def mount(path: Path) -> Path:
     """Where the file system that holds `path`, which need not be there, is mounted."""
-    place = path.absolute()
+    place = path.resolve()  # a folder may be a link to another disk
     while not os.path.ismount(place):
         place = place.parent
     return place
@@ -107,8 +106,17 @@ def _number(error: BaseException) -> int | None:
     """The number in WAYS_OUT by which `error` says that the disk takes no more."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno if error.errno in WAYS_OUT else None
-    if isinstance(error, sqlite3.OperationalError):  # it tells "unable to open" and "I/O error" on a full disk too, and no name
-        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or shutil.disk_usage(Path.cwd()).free < TIGHT
-        return errno.ENOSPC if full else None
+    if type(error).__module__ == "sqlite3":
+        return _database(error)
     found = NUMBER.search(str(error))
     return int(found[1]) if found and int(found[1]) in WAYS_OUT else None
+
+
+def _database(error: BaseException) -> int | None:
+    """As `_number`. SQLite says "unable to open" and "I/O error" on a full disk too, and no name."""
+    import sqlite3  # here, since some Pythons are built without it, and `xraydenoise denoise` needs no database
+
+    if not isinstance(error, sqlite3.OperationalError):
+        return None
+    full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or shutil.disk_usage(Path.cwd()).free < TIGHT
+    return errno.ENOSPC if full else None

@@ -46,11 +46,17 @@ def govern(project: bool) -> None:
     if project:
         _refuse_other_code()
         _refuse_folder()
-    if project and registry not in (None, "", os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE):  # an address may hold a password
+    if project and registry and _store(registry) != _store(os.environ.get("MLFLOW_TRACKING_URI")):
         raise ValueError(
             "MLFLOW_REGISTRY_URI names another place than the store of the runs, and this project registers models beside their runs; "
-            "unset it, or set MLFLOW_TRACKING_URI to the same"
+            "unset it, or set MLFLOW_TRACKING_URI to the same"  # no address is shown: one may hold a password
         )
+
+
+def _store(address: str | None) -> str:
+    """One way to write the address of a store; where there is none, that of mlruns/."""
+    found = (address or LOCAL_STORE).rstrip("/")
+    return LOCAL_STORE if found == f"sqlite:///{Path.cwd() / 'mlruns' / 'mlflow.db'}" else found
 
 
 def _open_closed_streams() -> None:
@@ -58,6 +64,7 @@ def _open_closed_streams() -> None:
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            os.set_inheritable(number, True)  # what this program starts has it too
             setattr(sys, name, os.fdopen(number, "w" if number else "r"))
 
 

@@ -29,9 +29,10 @@ def sound(path: Path) -> bool:
     sums = _sums(path)
     if sums.exists() and checksum(path).encode() in sums.read_bytes().split(b"\n"):
         return True
+    why = "is not as it was written" if sums.exists() else f"has no checksum beside it ({sums.name})"
     path.unlink()
     sums.unlink(missing_ok=True)
-    print(f"{path}: is damaged (cut off, or changed since it was written) and is deleted; what it held is made again", flush=True)
+    print(f"{path}: {why} and is deleted; what it held is made again", flush=True)
     return False
 
 

@@ -287,6 +287,7 @@ def with_profile(bitmap: bytes) -> bytes:
         ("plain.dcm", lambda whole: with_element(whole, 0x7FE10010, "LO", b"vendor")),
         ("plain.dcm", lambda whole: whole + bytes(512)),
         ("plain.dcm", lambda whole: whole + b"\0"),
+        ("plain.dcm", lambda whole: whole + b"\r\n"),
         ("deflated.dcm", lambda whole: with_element(whole, 0xFFFCFFFC, "OB", bytes(100))),
         ("deflated.dcm", lambda whole: whole + b"\0"),
         ("bitmap.bmp", lambda whole: whole + bytes(2)),

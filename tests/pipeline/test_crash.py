@@ -2,6 +2,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -79,3 +80,19 @@ def test_damaged_tables_of_hashes_are_removed_and_filled_again(toy, tmp_path, mo
     assert verify.project() == []
     assert graph.plan().stages == ()
     assert crash.renew_tables() == []
+
+
+def test_verify_goes_on_where_dvcs_table_of_hashes_is_damaged(toy, tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    with dvc.repo.Repo() as repo:
+        repo.reproduce()
+        table = Path(repo.site_cache_dir) / "hashes/local/cache.db"
+    table.write_bytes(b"not a database")
+    for rest in table.parent.glob("cache.db-*"):
+        rest.unlink()
+    ended = subprocess.run([sys.executable, "-m", "pipeline", "--verify"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines() == [
+        f"{table}: damaged table of hashes, removed; files are hashed again",
+        "All is as DVC recorded it.",
+    ]

@@ -62,6 +62,16 @@ def test_a_lock_in_order_keeps_its_bytes(kept):
     assert lock.LOCK.read_bytes() == before
 
 
+def test_a_lock_that_nothing_wrote_since_it_was_copied_is_not_read_for_its_order(kept, monkeypatch):
+    write("a", "b")
+    lock.keep(kept)
+    monkeypatch.setattr(lock, "load_yaml", None)
+    monkeypatch.setattr(lock.strictyaml, "load", None)
+    lock.keep(kept)
+    lock.order(kept, plan=("a", "b"), completed=True)
+    assert not kept.exists()
+
+
 def test_what_is_whole_is_left_alone(kept):
     assert lock.mend(kept) == []
     write("a")

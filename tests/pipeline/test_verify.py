@@ -231,13 +231,40 @@ def test_what_was_put_aside_is_fetched_from_the_remote(made):
     assert stored(content).read_bytes() == content
 
 
-def test_a_remote_that_has_nothing_stops_nothing(made):
-    subprocess.run([sys.executable, "-m", "dvc", "remote", "add", "--default", "store", str(made.parent / "nowhere")], check=True)
+def test_no_more_is_fetched_than_was_damaged(made):
+    remote = made.parent / "remote"
+    for command in (["remote", "add", "--default", "store", str(remote)], ["push", "--quiet"]):
+        subprocess.run([sys.executable, "-m", "dvc", *command], check=True)
+    other = Path("data/first/file").read_bytes()
+    stored(other).unlink()  # as where a person pulled but a part
+    overwrite(stored(Path("ingested").read_bytes()), b"")
+    Path("ingested").unlink()
+    _, fetched = verify.project()
+    assert fetched == "DVC's remote store: 1 of the missing objects fetched"
+    assert not stored(other).exists()
+
+
+def test_a_link_of_a_person_s_own_that_leads_nowhere_today_stays(made):
+    image = Path("inbox/images/hand.png")
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b"pixels")
+    versions.keep_inbox()
+    image.unlink()
+    image.symlink_to(made.parent / "a disk that is not mounted" / "hand.png")
+    verify.project(whole=True)
+    assert image.is_symlink()
+
+
+@pytest.mark.parametrize("place", ["nowhere", "http://127.0.0.1:1/store"])
+def test_a_remote_that_has_nothing_or_does_not_answer_stops_nothing(made, place):
+    remote = place if "://" in place else str(made.parent / place)
+    subprocess.run([sys.executable, "-m", "dvc", "remote", "add", "--default", "store", remote], check=True)
     content = Path("ingested").read_bytes()
     overwrite(stored(content), content[:-1])
     Path("ingested").unlink()
     _, told = verify.project()
-    assert told == "DVC's remote store: 0 of the missing objects fetched"
+    assert told.startswith("DVC's remote store: ")
+    assert "\n" not in told
 
 
 def test_a_persons_image_of_which_the_cache_lost_a_bit_comes_back_from_the_inbox(made):

@@ -121,6 +121,13 @@ def test_versions_that_were_copied_or_made_by_hand_stand_in_no_rollbacks_way(pro
         assert rollback(opened, NAME, "bad")["to"] == "1"
 
 
+def test_a_former_champion_that_lost_the_tags_of_this_project_is_passed_over(project):
+    with store.opened("x") as opened:
+        promoted(opened, project, 0, 1, 2)
+        opened.client.delete_model_version_tag(NAME, "2", "track")
+        assert rollback(opened, NAME, "bad")["to"] == "1"
+
+
 def test_a_former_champion_whose_files_are_damaged_is_passed_over(project):
     with store.opened("x") as opened:
         promoted(opened, project, 0, 1, 2)

@@ -50,18 +50,18 @@ def test_a_database_that_a_killed_process_left_half_made_is_made_anew(fresh):
         assert opened.client.get_experiment(opened.experiment).name == "xraydenoise"
 
 
-def test_a_copy_comes_home_before_mlflow_is_asked(empty, monkeypatch):
-    store.come_home()
+def test_the_paths_of_a_copy_are_mended_before_mlflow_is_asked(empty, monkeypatch):
+    store.mend_paths()
     (before,) = set(rows("SELECT artifact_location FROM experiments"))
     copy = empty.root.with_name("copy")
     shutil.copytree(empty.root, copy)
     monkeypatch.chdir(copy)
-    store.come_home()
+    store.mend_paths()
     assert set(rows("SELECT artifact_location FROM experiments")) == {(before[0].replace(f"{empty.root}/", f"{copy}/"),)}
     Path(store.DATABASE).write_bytes(b"no database at all")
-    store.come_home()
+    store.mend_paths()
     store.DATABASE.unlink()
-    store.come_home()
+    store.mend_paths()
     assert not store.DATABASE.exists()
 
 
@@ -99,6 +99,14 @@ def test_a_moved_project_knows_its_runs_and_a_copy_takes_none_of_its_original_fo
     assert copied not in (first, "")
     assert store.project() == copied
     monkeypatch.chdir(moved)
+    assert store.project() == first
+
+
+def test_a_project_that_is_seen_under_two_paths_is_one(fresh, monkeypatch):
+    first = store.project()
+    other = fresh.root.with_name("mounted")
+    other.symlink_to(fresh.root)  # as a folder that is mounted twice: the same file in both places
+    (store.FOLDER / "project").write_text(f"{first}\n{other}")
     assert store.project() == first
 
 

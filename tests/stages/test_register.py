@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xraydenoise import contracts
+from xraydenoise import checksums, contracts
 from xraydenoise.__main__ import main
 from xraydenoise.data import learnt, splits
 from xraydenoise.params import Params
@@ -152,6 +152,9 @@ def outdate(version: str) -> None:
     """The network of a version becomes of a kind that is no more, as if the kind's file had been renamed since."""
     (config,) = Path("mlruns/artifacts/models").rglob(f"{MODEL}/config.json")
     config.write_text(config.read_text().replace('"dncnn"', '"yesterday"'))
+    (sums,) = Path("mlruns/artifacts/models").rglob(checksums.FILE)
+    sums.unlink()
+    checksums.write(sums.parent)
     with store.opened("xraydenoise") as opened:
         opened.client.set_model_version_tag("xraydenoise", version, versions.DIGEST, runs.identity(config.parent))
 

@@ -48,9 +48,9 @@ def check_size(height: int, width: int, max_megapixels: float) -> None:
 def check_end(kind: str, rest: bytes) -> None:
     """Raise Refused where `rest`, what a file holds behind all that belongs to it, is no padding: lost or added bytes have moved its parts.
 
-    Padding is zeros, as tools write them that fill up a word or a block.
+    Padding is zeros, as tools write them that fill up a word or a block, and the line's end that DICOMweb's multipart answers leave.
     """
-    if rest.strip(b"\0"):
+    if rest.removesuffix(b"\r\n").strip(b"\0"):
         raise Refused("damaged", f"{kind} goes on for {len(rest)} bytes behind its last part; expected its end there, or zeros")
 
 

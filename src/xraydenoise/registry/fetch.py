@@ -87,11 +87,11 @@ def download(client: "MlflowClient", version: Registered) -> Path:
 
 
 def intact(client: "MlflowClient", found: "ModelVersion") -> bool:
-    """Whether MLflow still has a version's files, also those of a copy, as they were registered."""
+    """Whether MLflow still has a version's files, also those of a copy, as this project registered them."""
     try:
         with _fetched(client, of(found)):
             return True
-    except RuntimeError:
+    except (RuntimeError, ValueError):  # gone or damaged; not this project's
         return False
 
 

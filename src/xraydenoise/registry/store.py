@@ -157,17 +157,17 @@ def prepare() -> None:
     """Create the database where there is none, and mend its paths where the project was moved. The caller holds the lock."""
     if not DATABASE.exists() or DATABASE.stat().st_size == 0:  # sqlite3 makes an empty file when it is asked to look into none
         _create()
-    _come_home()
+    _mend_paths()
 
 
-def come_home() -> None:
+def mend_paths() -> None:
     """Mend the paths of a project that was moved or copied, in milliseconds: MLflow is not imported for that."""
     if DATABASE.exists():
         with locked(LOCK), contextlib.suppress(sqlite3.DatabaseError):  # not one of MLflow's yet
-            _come_home()
+            _mend_paths()
 
 
-def _come_home() -> None:
+def _mend_paths() -> None:
     with contextlib.closing(sqlite3.connect(DATABASE)) as connection, connection:
         relocate(connection, _location(Path.cwd()))
 
@@ -204,7 +204,8 @@ def project() -> str:
     path, here = FOLDER / "project", str(Path.cwd())
     known, _, folder = path.read_text(encoding="utf-8").partition("\n") if path.exists() else ("", "", "")
     original = Path(folder, path)
-    copied = folder not in ("", here) and original.exists() and original.read_text(encoding="utf-8").partition("\n")[0] == known
+    another = folder not in ("", here) and original.exists() and not original.samefile(path)  # one folder may have two paths (a mount)
+    copied = another and original.read_text(encoding="utf-8").partition("\n")[0] == known
     if not known or copied:
         known = uuid.uuid4().hex
     if folder != here or copied:

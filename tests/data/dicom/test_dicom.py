@@ -1,4 +1,7 @@
+import os
 import struct
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ from pydicom.uid import (
 )
 
 from xraydenoise.data.decode import decode
+from xraydenoise.data.dicom import stored
 from xraydenoise.data.magic import is_dicom
 from xraydenoise.data.picture import Refused
 
@@ -200,3 +204,15 @@ def test_what_is_no_image_by_its_class_is_no_picture_and_says_so(kind: str, make
 @pytest.mark.parametrize("kind", [ComputedRadiographyImageStorage, "1.2.840.10008.5.1.4"])
 def test_an_image_or_an_unknown_object_without_pixels_is_bad(entries: dict, kind: str, make_dicom) -> None:
     assert refusal(make_dicom(levels(12), bits=12, SOPClassUID=kind, **entries)) == "not_an_image"
+
+
+def test_decoding_in_several_threads_gives_stderr_back(monkeypatch) -> None:
+    monkeypatch.setattr(stored, "_run", lambda *_: time.sleep(0.05))
+    before = os.fstat(2)
+    threads = [threading.Thread(target=stored._heard, args=(None, b"")) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.01)
+    for thread in threads:
+        thread.join()
+    assert os.path.samestat(os.fstat(2), before)

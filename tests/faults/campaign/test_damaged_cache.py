@@ -11,7 +11,7 @@ import pytest
 from dvc.utils.serialize import load_yaml
 from dvc_data.hashfile.tree import Tree
 
-e2e = runpy.run_path(str(Path(__file__).parents[2] / "e2e" / "conftest.py"))
+e2e = runpy.run_path(str(Path(__file__).parents[2] / "conftest.py"))
 OBJECTS = ".dvc/cache/files/md5"
 KINDS = {
     "one bit flipped": lambda content, place: content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1 :],

@@ -34,7 +34,7 @@ HALF_WAY = {"register": 150, "model": 20}  # calls, the most that are answered w
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The small project of the e2e tests, all of whose stages ran."""
-    place = Path(__file__).parents[2] / "e2e" / "conftest.py"
+    place = Path(__file__).parents[2] / "conftest.py"
     spec = importlib.util.spec_from_file_location("small_project", place)
     assert spec
     assert spec.loader

@@ -38,7 +38,7 @@ def pictures() -> dict[str, Callable[[int], np.ndarray]]:
 
 def tiny() -> ModuleType:
     """The project of the end-to-end tests."""
-    path = Path(__file__).parents[2] / "e2e" / "conftest.py"
+    path = Path(__file__).parents[2] / "conftest.py"
     spec = importlib.util.spec_from_file_location("tiny_project", path)
     assert spec is not None
     assert spec.loader is not None

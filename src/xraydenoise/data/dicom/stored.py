@@ -1,6 +1,7 @@
 """The stored values of a DICOM picture, out of any container and transfer syntax, each bit of them and none beside (PS3.5 8.1, 8.2)."""
 
 import os
+import threading
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -45,6 +46,7 @@ PLUGINS = {  # one each, so that pixels do not depend on what else is installed
     **dict.fromkeys(JPEGS_2000, "pylibjpeg"),
 }
 DEPTHS = range(8, 17)  # bits
+HEARING = threading.Lock()  # one thread at a time has the process's stderr
 CORRUPT = b"Corrupt JPEG data"  # how libjpeg begins to tell of damage
 OVERLAYS = range(0x6000, 0x6020, 2)  # groups
 OVERLAY_BIT_POSITION = 0x0102
@@ -144,8 +146,8 @@ def _heard(syntax: UID, source: Dataset | bytes, **options: Any) -> np.ndarray:
 
     Raises Refused: damaged.
     """
-    kept = os.dup(2)
-    with TemporaryFile() as said:
+    with HEARING, TemporaryFile() as said:
+        kept = os.dup(2)
         os.dup2(said.fileno(), 2)
         try:
             values = _run(syntax, source, **options)
