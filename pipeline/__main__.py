@@ -39,12 +39,13 @@ def main() -> int:
     parser.add_argument("--verify", action="store_true", help="hash all that DVC's cache and the work tree hold of the project, and stop")
     chosen = parser.parse_args()
     begun = time.monotonic()
-    try:
-        with profiles.alone():
-            return _verify() if chosen.verify else _run(begun, only_plan=chosen.plan)
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    with contextlib.ExitStack() as project:
+        try:
+            project.enter_context(profiles.alone())
+        except OSError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        return _verify() if chosen.verify else _run(begun, only_plan=chosen.plan)
 
 
 def _verify() -> int:

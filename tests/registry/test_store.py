@@ -58,11 +58,21 @@ def test_the_paths_of_a_copy_are_mended_before_mlflow_is_asked(empty, monkeypatc
     monkeypatch.chdir(copy)
     store.mend_paths()
     assert set(rows("SELECT artifact_location FROM experiments")) == {(before[0].replace(f"{empty.root}/", f"{copy}/"),)}
-    Path(store.DATABASE).write_bytes(b"no database at all")
-    store.mend_paths()
     store.DATABASE.unlink()
     store.mend_paths()
     assert not store.DATABASE.exists()
+
+
+@pytest.mark.parametrize("damage", ["other content", "zeros"])
+def test_a_damaged_database_is_named_with_the_way_out_before_anything_is_computed(empty, damage):
+    whole = store.DATABASE.read_bytes()
+    pages = [page for page in range(8192, len(whole), 4096) if whole[page : page + 4096].strip(b"\0")]
+    zeroed = b"".join(whole[at : at + 4096] if at not in pages else bytes(4096) for at in range(0, len(whole), 4096))
+    store.DATABASE.write_bytes(b"no database at all" if damage == "other content" else zeroed)
+    for beside in store.FOLDER.glob("mlflow.db-*"):
+        beside.unlink()
+    with pytest.raises(ValueError, match=r"mlruns/mlflow\.db: is damaged \(.+\); put a copy of it back, or move mlruns/ away"):
+        store.mend_paths()
 
 
 @pytest.mark.parametrize("name", ["plain", "a name with spaces #1, 20%20, é and ?"])

@@ -161,10 +161,29 @@ def prepare() -> None:
 
 
 def mend_paths() -> None:
-    """Mend the paths of a project that was moved or copied, in milliseconds: MLflow is not imported for that."""
+    """Mend the paths of a project that was moved or copied, in milliseconds: MLflow is not imported for that.
+
+    Raises ValueError for a database that is damaged, before anything is computed for it.
+    """
     if DATABASE.exists():
-        with locked(LOCK), contextlib.suppress(sqlite3.DatabaseError):  # not one of MLflow's yet
+        with locked(LOCK), contextlib.suppress(sqlite3.OperationalError):  # not one of MLflow's yet
+            _refuse_damaged()
             _mend_paths()
+
+
+def _refuse_damaged() -> None:
+    try:
+        with contextlib.closing(sqlite3.connect(DATABASE)) as connection:
+            (outcome,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        outcome = str(error)
+    if outcome != "ok":
+        raise ValueError(
+            f"{DATABASE}: is damaged ({' '.join(outcome.split())}); put a copy of it back, or move {FOLDER}/ away: `make run` then registers "
+            "again what lies in artifacts/, without the runs of before"
+        )
 
 
 def _mend_paths() -> None:
