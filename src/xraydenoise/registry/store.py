@@ -181,8 +181,8 @@ def _refuse_damaged() -> None:
         outcome = str(error)
     if outcome != "ok":
         raise ValueError(
-            f"{DATABASE}: is damaged ({' '.join(outcome.split())}); put a copy of it back, or move {FOLDER}/ away: `make run` then registers "
-            "again what lies in artifacts/, without the runs of before"
+            f"{DATABASE}: is damaged ({' '.join(outcome.split())}); put a copy of it back, or move {FOLDER}/ away: `make run` then "
+            "registers again what lies in artifacts/, without the runs of before"
         )
 
 
