@@ -87,6 +87,7 @@ def test_a_signal_ends_what_runs_and_then_the_flow_and_nothing_begins_any_more(t
 def test_what_nohup_ignores_stays_ignored():
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # which pytest's workers ignore
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         command.heed_signals()
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN

@@ -267,7 +267,7 @@ def test_what_the_network_made_is_made_again_where_it_is_damaged(run, cheap, cal
     capsys.readouterr()
     run(cheap | {"veto": cheap["veto"] | {"shift": 0.06}})
     assert len(calls) == 1
-    assert capsys.readouterr().out.splitlines()[0].startswith(f"{damaged}: is damaged")
+    assert capsys.readouterr().out.splitlines()[0].startswith(f"{damaged}: is not as it was written")
     resumed = outputs()
     run(cheap | {"veto": cheap["veto"] | {"shift": 0.06}})
     assert outputs() == resumed

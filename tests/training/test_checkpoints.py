@@ -196,5 +196,5 @@ def test_a_damaged_checkpoint_is_deleted_in_a_line_and_training_begins_anew(fit,
     assert_same(fresh, untouched)
     assert not path.exists()
     said = capsys.readouterr().out
-    assert said.startswith(f"{path}: is damaged")
+    assert said.startswith(f"{path}: is not as it was written")
     assert said.count("\n") == 1
