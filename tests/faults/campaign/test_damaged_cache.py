@@ -2,7 +2,6 @@
 
 import contextlib
 import random
-import runpy
 import shutil
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 from dvc.utils.serialize import load_yaml
 from dvc_data.hashfile.tree import Tree
 
-e2e = runpy.run_path(str(Path(__file__).parents[2] / "conftest.py"))
 OBJECTS = ".dvc/cache/files/md5"
 KINDS = {
     "one bit flipped": lambda content, place: content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1 :],
@@ -20,10 +18,10 @@ KINDS = {
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    made = e2e["copy_project"](tmp_path_factory.mktemp("campaign") / "project")
-    made.repro()
-    return made
+def project(reproduced, tmp_path_factory):
+    root = tmp_path_factory.mktemp("campaign") / "project"
+    shutil.copytree(reproduced.root, root, symlinks=True)
+    return type(reproduced)(root)
 
 
 def outputs(project) -> dict[str, bytes]:

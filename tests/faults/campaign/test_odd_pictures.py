@@ -1,9 +1,7 @@
 """One odd picture costs no stage, and so no other picture: all kinds at once through the whole pipeline of the tiny project."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import cv2
 import numpy as np
@@ -36,19 +34,8 @@ def pictures() -> dict[str, Callable[[int], np.ndarray]]:
     }
 
 
-def tiny() -> ModuleType:
-    """The project of the end-to-end tests."""
-    path = Path(__file__).parents[2] / "conftest.py"
-    spec = importlib.util.spec_from_file_location("tiny_project", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_odd_pictures_cost_no_stage(tmp_path: Path, tried: Callable[[str, bool], None]) -> None:
-    project = tiny().copy_project(tmp_path / "project")
+def test_odd_pictures_cost_no_stage(fresh, tried: Callable[[str, bool], None]) -> None:
+    project = fresh
     images = project.root / "inbox" / "images"
     images.mkdir()
     rows = ["file,patient_id"]
